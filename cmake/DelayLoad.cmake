@@ -1,0 +1,11 @@
+# ctrz_delay_load(TARGET MODULE): use a library's headers without linking it; <MODULE>_SONAME is what base/delay_load.h loads.
+function(ctrz_delay_load target module)
+  list(GET ${module}_LINK_LIBRARIES 0 file)
+  execute_process(COMMAND ${CMAKE_OBJDUMP} -p ${file} OUTPUT_VARIABLE headers COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT headers MATCHES "SONAME +([^ \n]+)")
+    message(FATAL_ERROR "${file} has no SONAME")
+  endif()
+  string(TOUPPER ${module} name)
+  target_compile_definitions(${target} PRIVATE ${name}_SONAME="${CMAKE_MATCH_1}")
+  target_include_directories(${target} SYSTEM PRIVATE ${${module}_INCLUDE_DIRS})
+endfunction()
