@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* One boot of a VM: QEMU in its jail, the file servers of its shares, and the devices attached over
+ * QMP. */
+#ifndef CTRZ_RUNTIME_MACHINE_KEEPER_VM_H
+#define CTRZ_RUNTIME_MACHINE_KEEPER_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/loop.h"
+#include "runtime/machine/keeper_config.h"
+
+struct template;
+struct vm;
+
+/* No callback is made from within vm_start(), vm_send() or vm_free(), and none may call vm_free().
+ */
+struct vm_events {
+	/* Bytes from the agent: hostile input. */
+	void (*agent)(void *arg, const void *data, size_t size);
+	/* QEMU or a file server is gone, or an attach failed; @why is lent and safe for a terminal.
+	 * Comes once; the VM is of no more use. */
+	void (*ended)(void *arg, enum error_code code, const char *why);
+};
+
+enum vm_origin {
+	VM_BOOT,     /* a machine of its own */
+	VM_TEMPLATE, /* a machine that is to become a template: without devices of a container */
+	VM_RESTORE,  /* from a template */
+};
+
+/**
+ * vm_start() - start QEMU and the file servers; the guest runs as soon as its devices are attached
+ * @config: lent for the life of the VM
+ * @template: with VM_RESTORE: what it starts from; lent for the call
+ *
+ * Return: 0 and *ret, -E_CONFLICT if another machine uses one of the disks, ...
+ */
+int vm_start(struct loop *loop, const struct keeper_config *config, enum vm_origin origin,
+	     const struct template *template, const struct vm_events *events, void *arg,
+	     struct vm **ret, struct error *err) MUST_CHECK;
+/** vm_free() - kill and reap everything; NULL is fine */
+void vm_free(struct vm *vm);
+/** vm_send() - write what fits of @out to the agent, the rest when it reads; what was taken is
+ * removed. Frames may be appended to @out between calls */
+void vm_send(struct vm *vm, struct buffer *out);
+pid_t vm_qemu_pid(const struct vm *vm);
+/** vm_cpus() - it was started with; likewise vm_memory_bytes() */
+unsigned vm_cpus(const struct vm *vm);
+uint64_t vm_memory_bytes(const struct vm *vm);
+
+enum vm_device_kind { VM_DISK, VM_NIC, VM_SHARE };
+
+/* How a change to a running VM ended; @failure is NULL if it is done, else lent. Never called from
+ * within the function that began it, and not at all once vm_free() was called. */
+typedef void (*vm_done_fn)(void *arg, const struct error *failure);
+
+/**
+ * vm_plug_disk() - attach a disk; likewise vm_plug_nic(), vm_plug_share()
+ * @done: NULL before the guest runs: a failure ends the VM then
+ *
+ * Return: 0, and @done follows; -E_UNAVAILABLE if no port is left, -E_CONFLICT, ...; nothing is
+ * attached then
+ */
+int vm_plug_disk(struct vm *vm, const struct machine_disk *disk, vm_done_fn done, void *arg,
+		 struct error *err) MUST_CHECK;
+int vm_plug_nic(struct vm *vm, const struct machine_nic *nic, vm_done_fn done, void *arg,
+		struct error *err) MUST_CHECK;
+int vm_plug_share(struct vm *vm, const struct machine_share *share, vm_done_fn done, void *arg,
+		  struct error *err) MUST_CHECK;
+/** vm_has_device() - by a disk's serial, a NIC's id or a share's tag */
+bool vm_has_device(const struct vm *vm, enum vm_device_kind kind, const char *name);
+/** vm_unplug() - take a device from the guest and end what served it. Return: 0, and @done follows;
+ * -E_NOT_FOUND, -E_CONFLICT if it is on its way already */
+int vm_unplug(struct vm *vm, enum vm_device_kind kind, const char *name, vm_done_fn done, void *arg,
+	      struct error *err) MUST_CHECK;
+/** vm_resize_disk() - tell the guest that a disk's file has grown to @bytes */
+int vm_resize_disk(struct vm *vm, const char *serial, uint64_t bytes, vm_done_fn done, void *arg,
+		   struct error *err) MUST_CHECK;
+/** vm_free_ports() - how many devices can still be plugged */
+unsigned vm_free_ports(const struct vm *vm);
+/**
+ * vm_save() - stop the guest and write its state, without its memory, to @fd
+ * @fd: of a regular file; lent
+ * @done: called when it is written; a failure ends the VM
+ *
+ * It is not to run again. Its memory is vm_memory_fd().
+ */
+void vm_save(struct vm *vm, int fd, void (*done)(void *arg), void *arg);
+/** vm_memory_fd() - lent */
+int vm_memory_fd(const struct vm *vm);
+/** vm_last_words() - owned; what the guest's kernel or QEMU said, or NULL */
+char *vm_last_words(struct vm *vm);
+
+/* Where the jail keeps what QEMU reads. */
+#define VM_QEMU "/bin/qemu-system-x86_64"
+#define VM_FIRMWARE_DIR "/firmware"
+#define VM_MODULE_DIR "/lib/qemu"
+#define VM_KERNEL "/boot/vmlinux"
+#define VM_INITRD "/boot/initrd"
+
+#endif

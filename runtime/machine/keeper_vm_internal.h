@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* A VM as keeper_vm.c and keeper_plug.c see it; private to those two. */
+#ifndef CTRZ_RUNTIME_MACHINE_KEEPER_VM_INTERNAL_H
+#define CTRZ_RUNTIME_MACHINE_KEEPER_VM_INTERNAL_H
+
+#include "runtime/machine/keeper_devices.h"
+#include "runtime/machine/keeper_qemu.h"
+#include "runtime/machine/keeper_vm.h"
+#include "runtime/machine/qmp.h"
+
+struct vm_device;
+struct vm_step;
+
+struct vm {
+	struct loop *loop;
+	const struct keeper_config *config;
+	struct vm_events events;
+	void *arg;
+	struct qemu_process qemu;
+	struct qmp *qmp;
+	struct vm_device *devices; /* owned; in no order */
+	unsigned root_ports, next_id;
+	unsigned cpus; /* it was started with, as the memory */
+	uint64_t memory_bytes;
+	int inotify_fd; /* tells of switches that start anew */
+	struct vm_step *steps;
+	bool has_migrated;        /* its state has come, or was written */
+	void (*saved)(void *arg); /* vm_save()'s */
+	void *saved_arg;
+	struct buffer console, errors; /* last words */
+	size_t logged_bytes;           /* of the latter, in keeper.log */
+	struct buffer *waiting;        /* vm_send()'s, while the agent does not read */
+	bool has_ended;
+};
+
+/* keeper_vm.c */
+
+/** vm_tell_end() - the VM is of no more use; the first call counts */
+void vm_tell_end(struct vm *vm, enum error_code code, const char *what);
+
+/* keeper_warm.c */
+
+/** vm_restore() - fill the memory and queue the commands that bring the state in; what is queued
+ * behind them waits for that */
+int vm_restore(struct vm *vm, const struct template *template, struct error *err) MUST_CHECK;
+/** vm_migrated() - QEMU says how the state comes or goes */
+void vm_migrated(struct vm *vm, const char *status);
+
+/* keeper_plug.c */
+
+typedef void (*vm_step_fn)(struct vm_device *d, const char *failure);
+
+/** vm_step() - queue a QMP command; what fails is told in the words of the configuration: "doing
+ * 'name'". @done may be NULL: a failure ends the VM then */
+void vm_step(struct vm *vm, struct vm_device *d, const char *doing, const char *name,
+	     const char *command, struct json *arguments, int fd, vm_step_fn done);
+/** vm_device_deleted() - QEMU says that the guest let a device go */
+void vm_device_deleted(struct vm *vm, const char *id);
+/** vm_reconnect_nics() - a switch was started anew */
+void vm_reconnect_nics(struct vm *vm);
+/** vm_free_devices() - QEMU is gone: end what served its devices */
+void vm_free_devices(struct vm *vm);
+
+#endif

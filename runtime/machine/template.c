@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: MIT */
+/* The folder of templates: finding, checking, listing and removing them. */
+/*
+ * DOC: Theory of Operation
+ *
+ * A template is named by a digest of what it depends on: whatever changes, another one is looked
+ * for, and none that is older can be taken for it. Its record holds the digest of the state, and of
+ * the memory, which is too large to be read for each start, what the kernel says of its file: inode
+ * and time of change differ for any file that was written, cut, swapped or copied.
+ */
+#include "runtime/machine/template.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/digest/digest.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json/json.h"
+#include "base/log.h"
+#include "runtime/machine/keeper_lock.h"
+#include "runtime/machine/keeper_qemu.h"
+#include "runtime/machine/template_internal.h"
+
+/* Changes with the layout of a template, and with what a machine is told before it is saved. */
+#define TEMPLATE_FORMAT 1
+
+enum {
+	KEY_DIGITS = 16,
+	RECORD_MAX = 64 * 1024,
+	LOCK_WAIT_MS = 150 * 1000, /* others make theirs first */
+	FAILED_MS = 10 * 60 * 1000,
+	TEMPLATES_MAX = 16, /* the one used longest ago goes */
+};
+
+#define UNUSED_MS (30ULL * 24 * 3600 * 1000)
+
+void template_close(struct template *t)
+{
+	cleanup_close(&t->memory_fd);
+	cleanup_close(&t->state_fd);
+	*t = TEMPLATE_INIT;
+}
+
+int template_key(const struct keeper_config *c, char **ret, struct error *err)
+{
+	AUTO_BUFFER text = BUFFER_INIT;
+	char hex[65];
+
+	buffer_printf(&text, "template %d, protocol %d\n", TEMPLATE_FORMAT, PROTOCOL_VERSION);
+	if (qemu_identity(c, &text, err) < 0)
+		return -(int)err->code;
+	sha256_hex(text.data, text.size, hex);
+	*ret = xasprintf("%.*s", (int)KEY_DIGITS, hex);
+	return 0;
+}
+
+/* A file of a template that nobody but us could have written. */
+static int open_ours(int folder, const char *name, struct stat *st, struct error *err)
+{
+	AUTO_CLOSE int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0 || fstat(fd, st) < 0)
+		return error_sys(err, "open '%s'", name);
+	if (!S_ISREG(st->st_mode) || st->st_uid != geteuid() || (st->st_mode & 077) != 0 ||
+	    st->st_nlink != 1)
+		return error_set(err, E_INTEGRITY, "'%s' is no file of ours alone", name);
+	return take_fd(&fd);
+}
+
+static int open_folder(const char *path, struct error *err)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_sys(err, "open '%s'", path);
+	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+		return error_set(err, E_INTEGRITY, "'%s' is not ours alone", path);
+	return take_fd(&fd);
+}
+
+static char *change_time(const struct stat *st)
+{
+	return xasprintf("%jd.%09ld", (intmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+}
+
+static int digest_state(int fd, char hex[65], struct error *err)
+{
+	AUTO_BUFFER state = BUFFER_INIT;
+
+	if (fd_read_all(fd, &state, TEMPLATE_STATE_MAX, err) < 0)
+		return -(int)err->code;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_sys(err, "rewind the state");
+	sha256_hex(state.data, state.size, hex);
+	return 0;
+}
+
+int template_write_record(const char *folder, const char *key, const struct keeper_config *c,
+			  struct error *err)
+{
+	const struct machine_config *m = &c->machine;
+	AUTO_FREE char *path = path_join(folder, TEMPLATE_RECORD);
+	AUTO_JSON o = json_new_object();
+	AUTO_BUFFER text = BUFFER_INIT;
+	struct stat memory, state;
+	char hex[65];
+
+	AUTO_CLOSE int dir = open_folder(folder, err);
+	if (dir < 0)
+		return dir;
+	AUTO_CLOSE int memory_fd = open_ours(dir, TEMPLATE_MEMORY, &memory, err);
+	if (memory_fd < 0)
+		return memory_fd;
+	AUTO_CLOSE int state_fd = open_ours(dir, TEMPLATE_STATE, &state, err);
+	if (state_fd < 0 || digest_state(state_fd, hex, err) < 0)
+		return -(int)err->code;
+	AUTO_FREE char *changed = change_time(&memory);
+	json_set_string(o, "key", key);
+	json_set_string(o, "kernel", m->kernel);
+	json_set_string(o, "initrd", m->initrd);
+	json_set_string(o, "kernel_args", m->kernel_args ? m->kernel_args : "");
+	json_set_string(o, "qemu", c->qemu);
+	json_set_bool(o, "kvm", c->kvm);
+	json_set_int(o, "cpus", m->cpus);
+	json_set_int(o, "devices", qemu_root_ports(m, true));
+	json_set_int(o, "memory_bytes", (int64_t)memory.st_size);
+	json_set_int(o, "memory_inode", (int64_t)memory.st_ino);
+	json_set_string(o, "memory_changed", changed);
+	json_set_int(o, "size_bytes", (int64_t)memory.st_blocks * 512 + state.st_size);
+	json_set_string(o, "state_sha256", hex);
+	json_set_int(o, "created_unix_ms", (int64_t)clock_unix_ms());
+	json_print(o, 1, false, &text);
+	buffer_add_char(&text, '\n');
+	return file_write_atomic(path, text.data, text.size, 0600, err);
+}
+
+static int read_record(int dir, struct json **ret, struct stat *st, struct error *err)
+{
+	AUTO_BUFFER text = BUFFER_INIT;
+	AUTO_CLOSE int fd = open_ours(dir, TEMPLATE_RECORD, st, err);
+
+	if (fd < 0 || fd_read_all(fd, &text, RECORD_MAX, err) < 0)
+		return -(int)err->code;
+	return json_parse(text.data, text.size, RECORD_MAX, TEMPLATE_RECORD, ret, err);
+}
+
+static int open_files(int dir, const struct json *o, struct template *t, struct error *err)
+{
+	struct stat st;
+	char hex[65];
+
+	t->memory_fd = open_ours(dir, TEMPLATE_MEMORY, &st, err);
+	if (t->memory_fd < 0)
+		return -(int)err->code;
+	t->memory_bytes = json_u64(o, "memory_bytes", 0);
+	AUTO_FREE char *changed = change_time(&st);
+	if ((uint64_t)st.st_size != t->memory_bytes ||
+	    (uint64_t)st.st_ino != json_u64(o, "memory_inode", 0) ||
+	    !str_equal(changed, json_str(o, "memory_changed", "")))
+		return error_set(err, E_INTEGRITY, "its memory is not the one that was saved");
+	t->state_fd = open_ours(dir, TEMPLATE_STATE, &st, err);
+	if (t->state_fd < 0 || digest_state(t->state_fd, hex, err) < 0)
+		return -(int)err->code;
+	if (!str_equal(hex, json_str(o, "state_sha256", "")))
+		return error_set(err, E_INTEGRITY, "its state is not the one that was saved");
+	return 0;
+}
+
+/* What it holds is checked; whether it is wanted is not. */
+static int open_checked(const char *folder, const char *key, struct template *ret,
+			struct json **ret_record, struct stat *st, struct error *err)
+{
+	AUTO_FREE char *path = path_join(folder, key);
+	struct template t = TEMPLATE_INIT;
+	AUTO_JSON o = NULL;
+
+	AUTO_CLOSE int dir = open_folder(path, err);
+	if (dir == -E_NOT_FOUND)
+		return dir;
+	int r = dir < 0 ? dir : read_record(dir, &o, st, err);
+	if (r == 0 && !str_equal(json_str(o, "key", ""), key))
+		r = error_set(err, E_INTEGRITY, "it is another one's");
+	if (r == 0)
+		r = open_files(dir, o, &t, err);
+	if (r < 0) {
+		template_close(&t);
+		err->code = E_INTEGRITY;
+		return error_wrap(err, "the template '%s' cannot be used", path);
+	}
+	*ret = t;
+	*ret_record = TAKE_PTR(o);
+	return 0;
+}
+
+int template_open(const char *folder, const struct keeper_config *c, struct template *ret,
+		  struct error *err)
+{
+	AUTO_FREE char *key = NULL;
+	AUTO_JSON record = NULL;
+	struct stat st;
+
+	if (template_key(c, &key, err) < 0 || open_checked(folder, key, ret, &record, &st, err) < 0)
+		return -(int)err->code;
+	if (ret->memory_bytes == qemu_memory_bytes(&c->machine)) {
+		/* The folder's time says when it was used last. */
+		AUTO_FREE char *path = path_join(folder, key);
+		(void)utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
+		return 0;
+	}
+	template_close(ret);
+	return error_set(err, E_INTEGRITY, "the template '%s/%s' is of another size", folder, key);
+}
+
+/* Named anew first: whoever opens it finds all of it or nothing. */
+static int remove_one(const char *folder, const char *key, struct error *err)
+{
+	AUTO_FREE char *path = path_join(folder, key);
+	AUTO_FREE char *gone = xasprintf("%s" TEMPLATE_NEW, path);
+
+	if (dir_remove_tree(gone, err) < 0)
+		return -(int)err->code;
+	if (rename(path, gone) < 0 && errno != ENOENT)
+		return error_sys(err, "remove '%s'", path);
+	return dir_remove_tree(gone, err);
+}
+
+static int lock_folder(const char *folder, struct error *err)
+{
+	AUTO_FREE char *path = path_join(folder, "lock");
+
+	if (dir_make(folder, 0700, err) < 0)
+		return -(int)err->code;
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return error_sys(err, "open '%s'", path);
+	if (lock_within(fd, LOCK_EX, LOCK_WAIT_MS) < 0)
+		return error_set(err, E_TIMEOUT, "others make templates in '%s' for too long",
+				 folder);
+	return take_fd(&fd);
+}
+
+void template_discard(const char *folder, const struct keeper_config *c)
+{
+	AUTO_FREE char *key = NULL;
+	AUTO_ERROR err = ERROR_INIT;
+
+	if (template_key(c, &key, &err) < 0 || remove_one(folder, key, &err) < 0)
+		error_ignore(&err, "remove a template");
+}
+
+static int failed_lately(const char *failed, struct error *err)
+{
+	AUTO_BUFFER why = BUFFER_INIT;
+	AUTO_ERROR ignored = ERROR_INIT;
+	struct stat st;
+	uint64_t now = clock_unix_ms();
+
+	if (stat(failed, &st) < 0)
+		return 0;
+	uint64_t then = (uint64_t)st.st_mtim.tv_sec * 1000;
+	if (then > now || now - then > FAILED_MS)
+		return 0;
+	if (file_read(failed, RECORD_MAX, &why, &ignored) < 0)
+		error_ignore(&ignored, "read why a template failed");
+	return error_set(err, E_UNAVAILABLE, "%s", buffer_str(&why));
+}
+
+static void remove_unused(const char *folder)
+{
+	struct template_list list = { 0 };
+	AUTO_ERROR err = ERROR_INIT;
+	uint64_t now = clock_unix_ms();
+
+	if (template_list(folder, &list, &err) < 0)
+		error_ignore(&err, "list the templates");
+	for (size_t left = list.count; left > 0; left--) {
+		struct template_info *oldest = NULL;
+		for (size_t i = 0; i < list.count; i++) {
+			struct template_info *t = &list.items[i];
+			if (t->name && (!oldest || t->used_unix_ms < oldest->used_unix_ms))
+				oldest = t;
+		}
+		if (!oldest || (left < TEMPLATES_MAX && oldest->used_unix_ms + UNUSED_MS > now))
+			break;
+		if (remove_one(folder, oldest->name, &err) < 0)
+			error_ignore(&err, "remove an old template");
+		free(TAKE_PTR(oldest->name));
+	}
+	template_list_release(&list);
+}
+
+/* The lock is held. */
+static int make_locked(const char *folder, const char *key, const struct keeper_config *c,
+		       struct error *err)
+{
+	AUTO_FREE char *failed = xasprintf("%s/%s.failed", folder, key);
+	struct template t = TEMPLATE_INIT;
+	AUTO_ERROR why = ERROR_INIT;
+
+	if (template_open(folder, c, &t, &why) == 0) {
+		template_close(&t);
+		return 0;
+	}
+	if (why.code == E_INTEGRITY)
+		log_warn("%s; it is made anew", error_message(&why));
+	error_ignore(&why, "use a template");
+	if (failed_lately(failed, err) < 0 || remove_one(folder, key, err) < 0)
+		return -(int)err->code;
+	remove_unused(folder);
+	if (template_make(folder, key, c, err) == 0)
+		return file_remove(failed, err);
+	AUTO_FREE char *text = xstrdup(error_message(err));
+	if (file_write_atomic(failed, text, strlen(text), 0600, &why) < 0)
+		error_ignore(&why, "remember that a template could not be made");
+	return -(int)err->code;
+}
+
+int template_ensure(const char *folder, const struct keeper_config *c, struct error *err)
+{
+	AUTO_FREE char *key = NULL;
+	struct template t = TEMPLATE_INIT;
+	AUTO_ERROR why = ERROR_INIT;
+
+	/* Without the lock: whoever only uses one waits for nobody. */
+	if (template_open(folder, c, &t, &why) == 0) {
+		template_close(&t);
+		return 0;
+	}
+	error_ignore(&why, "use a template");
+	if (template_key(c, &key, err) < 0)
+		return -(int)err->code;
+	AUTO_CLOSE int lock = lock_folder(folder, err);
+	if (lock < 0)
+		return lock;
+	int r = make_locked(folder, key, c, err);
+	return r < 0 ? error_wrap(err, "make a template of the machine") : 0;
+}
+
+static void info_release(struct template_info *t)
+{
+	free(t->name);
+	free(t->kernel);
+}
+
+void template_list_release(struct template_list *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		info_release(&l->items[i]);
+	free(l->items);
+	*l = (struct template_list){ 0 };
+}
+
+const char *template_state_name(enum template_state state)
+{
+	static const char *const names[TEMPLATE_STATES] = { "ready", "stale", "broken" };
+
+	return names[state];
+}
+
+/* Whether the files it was made from still are what they were. */
+static bool is_current(const struct json *o, const char *key)
+{
+	char *texts[] = { xstrdup(json_str(o, "kernel", "")), xstrdup(json_str(o, "initrd", "")),
+			  xstrdup(json_str(o, "kernel_args", "")),
+			  xstrdup(json_str(o, "qemu", "")) };
+	struct keeper_config c = {
+		.machine = { .kernel = texts[0],
+			     .initrd = texts[1],
+			     .kernel_args = texts[2],
+			     .cpus = (unsigned)json_u64(o, "cpus", 0),
+			     .memory_bytes = json_u64(o, "memory_bytes", 0),
+			     .attached = true,
+			     .disk_count = (size_t)json_u64(o, "devices", 0) },
+		.qemu = texts[3],
+		.kvm = json_bool(o, "kvm", false),
+	};
+	AUTO_FREE char *now = NULL;
+	AUTO_ERROR err = ERROR_INIT;
+
+	if (template_key(&c, &now, &err) < 0)
+		error_ignore(&err, "look at what a template was made from");
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		free(texts[i]);
+	return str_equal(now, key);
+}
+
+static void describe(const char *folder, const char *key, struct template_info *ret)
+{
+	struct template t = TEMPLATE_INIT;
+	AUTO_JSON o = NULL;
+	AUTO_ERROR err = ERROR_INIT;
+	AUTO_FREE char *path = path_join(folder, key);
+	struct stat st;
+
+	*ret = (struct template_info){ .name = xstrdup(key), .state = TEMPLATE_BROKEN };
+	if (stat(path, &st) == 0)
+		ret->used_unix_ms = (uint64_t)st.st_mtim.tv_sec * 1000;
+	if (open_checked(folder, key, &t, &o, &st, &err) < 0) {
+		error_ignore(&err, "look at a template");
+		ret->kernel = xstrdup("");
+		return;
+	}
+	template_close(&t);
+	ret->kernel = xstrdup(json_str(o, "kernel", ""));
+	ret->kvm = json_bool(o, "kvm", false);
+	ret->cpus = (unsigned)json_u64(o, "cpus", 0);
+	ret->devices = (unsigned)json_u64(o, "devices", 0);
+	ret->memory_bytes = json_u64(o, "memory_bytes", 0);
+	ret->size_bytes = json_u64(o, "size_bytes", 0);
+	ret->created_unix_ms = json_u64(o, "created_unix_ms", 0);
+	ret->state = is_current(o, key) ? TEMPLATE_READY : TEMPLATE_STALE;
+}
+
+static bool is_key(const char *name)
+{
+	return strlen(name) == KEY_DIGITS && strspn(name, "0123456789abcdef") == KEY_DIGITS;
+}
+
+int template_list(const char *folder, struct template_list *ret, struct error *err)
+{
+	AUTO_STRLIST names = STRLIST_INIT;
+	AUTO_DIR DIR *d = opendir(folder);
+
+	if (!d && errno != ENOENT)
+		return error_sys(err, "read '%s'", folder);
+	for (struct dirent *e; d && (e = readdir(d));) /* NOLINT(concurrency-mt-unsafe): ours */
+		if (is_key(e->d_name))
+			strlist_add(&names, e->d_name);
+	strlist_sort(&names);
+	*ret = (struct template_list){ .items = xcalloc(names.count + 1, sizeof(*ret->items)) };
+	for (; ret->count < names.count; ret->count++)
+		describe(folder, names.items[ret->count], &ret->items[ret->count]);
+	return 0;
+}
+
+/* What a killed ctrz left, and what is remembered of failures. */
+static int remove_rests(const char *folder, struct error *err)
+{
+	AUTO_DIR DIR *d = opendir(folder);
+
+	for (struct dirent *e; d && (e = readdir(d));) { /* NOLINT(concurrency-mt-unsafe): ours */
+		AUTO_FREE char *path = path_join(folder, e->d_name);
+		int r = 0;
+		if (str_ends(e->d_name, TEMPLATE_NEW))
+			r = dir_remove_tree(path, err);
+		else if (str_ends(e->d_name, ".failed"))
+			r = file_remove(path, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int template_prune(const char *folder, bool all, struct template_list *ret, struct error *err)
+{
+	struct template_list list = { 0 };
+	size_t removed = 0;
+
+	if (!file_exists(folder)) {
+		*ret = list;
+		return 0;
+	}
+	AUTO_CLOSE int lock = lock_folder(folder, err);
+	if (lock < 0 || remove_rests(folder, err) < 0 || template_list(folder, &list, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < list.count; i++) {
+		struct template_info *t = &list.items[i];
+		if (!all && t->state == TEMPLATE_READY) {
+			info_release(t);
+			continue;
+		}
+		if (remove_one(folder, t->name, err) < 0) {
+			list.count = removed;
+			template_list_release(&list);
+			return -(int)err->code;
+		}
+		list.items[removed++] = *t;
+	}
+	list.count = removed;
+	*ret = list;
+	return 0;
+}

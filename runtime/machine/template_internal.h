@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The folder of templates as template.c and template_make.c see it; private to those two. */
+/*
+ *	lock            held by whoever makes or removes
+ *	KEY/            0700; KEY is a digest of everything the template depends on
+ *	    memory      0400; sparse
+ *	    state       0400; QEMU's migration stream
+ *	    template.json  written last
+ *	KEY.new/        half made, or half removed
+ *	KEY.failed      why it could not be made; believed for a while
+ */
+#ifndef CTRZ_RUNTIME_MACHINE_TEMPLATE_INTERNAL_H
+#define CTRZ_RUNTIME_MACHINE_TEMPLATE_INTERNAL_H
+
+#include "runtime/machine/keeper_config.h"
+#include "runtime/machine/template.h"
+
+#define TEMPLATE_MEMORY "memory"
+#define TEMPLATE_STATE "state"
+#define TEMPLATE_RECORD "template.json"
+#define TEMPLATE_NEW ".new"
+
+enum { TEMPLATE_STATE_MAX = 64 * 1024 * 1024 };
+
+/** template_key() - owned name of the template for @c. Return: 0 or -code */
+int template_key(const struct keeper_config *c, char **ret, struct error *err) MUST_CHECK;
+/** template_write_record() - after the files are complete and synced; @folder is KEY.new/KEY */
+int template_write_record(const char *folder, const char *key, const struct keeper_config *c,
+			  struct error *err) MUST_CHECK;
+/** template_make() - boot a machine and save it below @folder; its own lock is held */
+int template_make(const char *folder, const char *key, const struct keeper_config *c,
+		  struct error *err) MUST_CHECK;
+
+#endif
