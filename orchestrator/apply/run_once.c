@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* One container for `ctrz run`. */
+/*
+ * DOC: Theory of Operation
+ *
+ * Nothing of a run is recorded as an environment. Its folder below the state folder is named by the
+ * ids of its two run folders and locked while the command lives. The machine is attached to the
+ * command by a socket and the switch by a pipe: when the command dies, however, both end. What
+ * files a killed command leaves, the next run removes: it finds folders that nobody locks.
+ */
+#include "orchestrator/apply/run_once.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "orchestrator/apply/actions.h"
+#include "orchestrator/apply/translate.h"
+#include "orchestrator/state/env_store.h"
+
+#define NETWORK "default"
+
+struct run_once {
+	const struct host_paths *paths; /* lent */
+	char *dir;                      /* the machine's state folder */
+	char *machine_run, *network_run;
+	int lock;
+	int owner[2]; /* the switch lives as long as the write end */
+	bool is_started;
+};
+
+static char *runs_dir(const struct host_paths *paths)
+{
+	return path_join(paths->state, "runs");
+}
+
+static void remove_files(const char *dir, const char *machine_run, const char *network_run)
+{
+	AUTO_ERROR err = ERROR_INIT;
+	if (machine_stop(machine_run, dir, SIGKILL, 0, &err) < 0)
+		error_ignore(&err, "end a run's machine");
+	if (switch_stop(network_run, &err) < 0)
+		error_ignore(&err, "end a run's network");
+	if (dir_remove_tree(network_run, &err) < 0)
+		error_ignore(&err, "remove a run's folder");
+	if (dir_remove_tree(machine_run, &err) < 0)
+		error_ignore(&err, "remove a run's folder");
+	if (dir_remove_tree(dir, &err) < 0)
+		error_ignore(&err, "remove a run's folder");
+}
+
+/* Remove what killed commands left. */
+static void sweep(const struct host_paths *paths)
+{
+	AUTO_FREE char *parent = runs_dir(paths);
+	AUTO_DIR DIR *d = opendir(parent);
+	for (struct dirent *e;
+	     d && (e = readdir(d));) { /* NOLINT(concurrency-mt-unsafe): ours alone */
+		AUTO_FREE char *dir = path_join(parent, e->d_name);
+		AUTO_FREE char *lock = path_join(dir, "lock");
+		char *dash = strchr(e->d_name, '-');
+		if (!dash || strlen(e->d_name) != 2 * (RUN_ID_SIZE - 1) + 1 || lock_is_held(lock))
+			continue;
+		AUTO_FREE char *machine_id = xstrndup(e->d_name, (size_t)(dash - e->d_name));
+		AUTO_FREE char *machine_run = env_store_run_dir(paths, machine_id);
+		AUTO_FREE char *network_run = env_store_run_dir(paths, dash + 1);
+		remove_files(dir, machine_run, network_run);
+	}
+}
+
+void run_once_end(struct run_once *r)
+{
+	if (!r)
+		return;
+	remove_files(r->dir, r->machine_run, r->network_run);
+	for (int i = 0; i < 2; i++)
+		if (r->owner[i] >= 0)
+			(void)close(r->owner[i]);
+	if (r->lock >= 0)
+		(void)close(r->lock);
+	free(r->dir);
+	free(r->machine_run);
+	free(r->network_run);
+	free(r);
+}
+
+DEFINE_CLEANUP(struct run_once *, run_once_end)
+
+/* A record that lives only here, with an address for the container. */
+static int make_record(const struct run_once_options *o, const struct spec_container *c,
+		       struct world *w, struct error *err)
+{
+	AUTO_LEASE_LIST leases = LEASE_LIST_INIT;
+	AUTO_CLOSE int lock = -1;
+	struct in_addr address = { 0 };
+	w->paths = o->paths;
+	random_id(w->record.id, ENV_ID_SIZE);
+	w->record.name = xstrdup(o->env->name.text);
+	struct network_record *n = env_record_add_network(&w->record, NETWORK);
+	(void)env_record_add_container(&w->record, c->o.name);
+	int r = env_store_choose_subnet(o->paths, &w->record, 1, &n->subnet, &lock, err);
+	if (r == 0)
+		r = lease_take(&leases, &n->subnet, c->o.name, &address, err);
+	if (r == 0)
+		container_record_set_address(env_record_container(&w->record, c->o.name), NETWORK,
+					     address);
+	return r;
+}
+
+static int make_folders(const struct world *w, const struct spec_container *c, struct run_once *r,
+			struct error *err)
+{
+	const char *machine_id = env_record_container(&w->record, c->o.name)->run_id;
+	const char *network_id = env_record_network(&w->record, NETWORK)->run_id;
+	AUTO_FREE char *parent = runs_dir(w->paths);
+	r->dir = xasprintf("%s/%s-%s", parent, machine_id, network_id);
+	r->machine_run = env_store_run_dir(w->paths, machine_id);
+	r->network_run = env_store_run_dir(w->paths, network_id);
+	AUTO_FREE char *lock = path_join(r->dir, "lock");
+	AUTO_FREE char *disk = path_join(r->dir, UPPER_DISK_NAME);
+	int ret = dir_make(r->dir, 0700, err);
+	if (ret < 0)
+		return ret;
+	r->lock = lock_file(lock, LOCK_TRY, err);
+	if (r->lock < 0)
+		return r->lock;
+	return writable_disk_create(disk, translate_disk_bytes(c), c->o.name, err);
+}
+
+static int find_image(const struct run_once_options *o, const struct spec_container *c,
+		      struct image *ret, struct error *err)
+{
+	CLEANUP(image_store_close_p) struct image_store *store = NULL;
+	int r = host_images_open(o->paths, o->config, o->progress, o->progress_arg, &store, err);
+	if (r < 0)
+		return r;
+	if (c->pull.value != SPEC_PULL_ALWAYS) {
+		r = image_store_find(store, c->image.text, ret, err);
+		if (r != -E_NOT_FOUND)
+			return r;
+		if (c->pull.value == SPEC_PULL_NEVER)
+			return error_wrap(err, "--pull never");
+		error_clear(err);
+	}
+	return image_store_pull(store, c->image.text, ret, err);
+}
+
+static int start_network(const struct world *w, const struct run_once_options *o,
+			 struct run_once *r, struct error *err)
+{
+	const struct network_record *n = env_record_network(&w->record, NETWORK);
+	struct switch_config config = { 0 };
+	if (pipe2(r->owner, O_CLOEXEC) < 0)
+		return error_sys(err, "create a pipe");
+	translate_network(environment_network(o->env, NETWORK), n, r->network_run, &config);
+	int ret = switch_start_owned(&config, r->owner[0], err);
+	switch_config_release(&config);
+	return ret;
+}
+
+static int start_machine(const struct world *w, const struct run_once_options *o,
+			 const struct image *image, const struct run_once *r, int *ret_sock,
+			 struct error *err)
+{
+	const struct spec_container *c = &o->env->containers.items[0];
+	struct kernel kernel = { 0 };
+	struct machine_config config;
+	struct json *ports = NULL;
+	char **port_dirs = NULL;
+	struct translate_input in = {
+		.env = o->env,
+		.container = c,
+		.record = &w->record,
+		.image = image,
+		.kernel = &kernel,
+		.run_dir = r->machine_run,
+		.state_dir = r->dir,
+	};
+	int ret = kernel_store_default(w->paths, &kernel, err);
+	if (ret == 0)
+		ret = ports_set(w, c, &port_dirs, &ports, err);
+	in.port_dirs = port_dirs;
+	if (ret == 0)
+		ret = translate_container(&in, &config, err);
+	if (ret == 0) {
+		config.attached = true;
+		config.cold = o->config->cold;
+		config.restart = RESTART_NO;
+		config.main.tty = o->tty;
+		config.main.stdin_open = o->stdin_open;
+		config.main.rows = o->rows;
+		config.main.columns = o->columns;
+		ret = machine_start(&config, ret_sock, err);
+		machine_config_release(&config);
+	}
+	json_free(ports);
+	ports_dirs_free(port_dirs, c->networks.count);
+	kernel_release(&kernel);
+	return ret;
+}
+
+int run_once_start(const struct run_once_options *o, struct run_once **ret, int *ret_sock,
+		   bool *ret_image_found, struct error *err)
+{
+	const struct spec_container *c = &o->env->containers.items[0];
+	AUTO_WORLD w = { 0 };
+	struct image image = { 0 };
+	CLEANUP(run_once_end_p) struct run_once *run = NULL;
+	*ret_image_found = false;
+	int r = find_image(o, c, &image, err);
+	if (r < 0)
+		return r;
+	*ret_image_found = true;
+	sweep(o->paths);
+	r = make_record(o, c, &w, err);
+	if (r == 0) {
+		run = xcalloc(1, sizeof(*run));
+		*run = (struct run_once){ .paths = o->paths, .lock = -1, .owner = { -1, -1 } };
+		r = make_folders(&w, c, run, err);
+	}
+	if (r == 0)
+		r = start_network(&w, o, run, err);
+	if (r == 0)
+		r = start_machine(&w, o, &image, run, ret_sock, err);
+	if (r == 0)
+		*ret = TAKE_PTR(run);
+	image_release(&image);
+	return r;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What validate, config and graph begin with: a file read for its own sake, on its own. */
+#ifndef CTRZ_ORCHESTRATOR_CLI_OPEN_SPEC_H
+#define CTRZ_ORCHESTRATOR_CLI_OPEN_SPEC_H
+
+#include "orchestrator/cli/command.h"
+#include "spec/spec.h"
+
+enum open_spec_flags {
+	OPEN_SPEC_LATER = 1 << 0,    /* keys that have no effect yet are fine */
+	OPEN_SPEC_STRICT = 1 << 1,   /* also say what is only doubtful */
+	OPEN_SPEC_REGISTRY = 1 << 3, /* registries are asked for the images */
+	OPEN_SPEC_ANYTIME =
+		1 << 2, /* what this host is busy with now (ports, memory) is not looked at */
+};
+
+/** open_spec_name() - what to call the spec of "[FILE]", -f or "-" in messages; lent */
+const char *open_spec_name(const struct options *o);
+
+/**
+ * open_spec() - read the spec of "[FILE]", "-" (standard input) or -f FILE..., with --profile
+ * @flags: enum open_spec_flags
+ * @diags: gets every finding; nothing is printed
+ *
+ * Return: as spec_load()
+ */
+int open_spec(struct cli *cli, const struct options *o, unsigned flags, struct environment **ret,
+	      struct diagnostics *diags, struct error *err) MUST_CHECK;
+
+#endif
