@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Timing commands in pairs and printing them as ratios with their goals."""
+import os
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+
+
+class BenchError(Exception):
+    """A command that should have worked did not: a figure of it would mean nothing."""
+
+
+def once(argv, *, env=None, check=None):
+    """Wall and CPU seconds and peak MiB of one run of a command; it must exit with 0, and check(output) must hold."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.monotonic()
+        with subprocess.Popen([str(a) for a in argv], env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err) as p:
+            _, status, used = os.wait4(p.pid, 0)
+            p.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.monotonic() - start
+        out.seek(0)
+        err.seek(0)
+        if p.returncode != 0 or (check and not check(out.read())):
+            raise BenchError(f"{' '.join(map(str, argv))}: exit code {p.returncode}\n{err.read().decode(errors='replace')[-2000:]}")
+    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def medians(runs, **commands):
+    """Run the commands in turn, A B A B ..., each given as (argv, env, check); name -> medians of wall, CPU and MiB."""
+    seen = {name: [] for name in commands}
+    for name, (argv, env, check) in commands.items():
+        once(argv, env=env, check=check)  # warm caches, not counted
+    for _ in range(runs):
+        for name, (argv, env, check) in commands.items():
+            seen[name].append(once(argv, env=env, check=check))
+    return {n: tuple(map(statistics.median, zip(*v))) for n, v in seen.items()}
+
+
+def row(what, ours, peer, peer_name, goal):
+    """One line: both figures, their ratio, and whether the goal was met."""
+    ratio = ours / peer
+    verdict = "ok" if ratio <= goal else "LOSES"
+    print(f"{what:44} {ours:9.3f} s {peer_name:28} {peer:9.3f} s  {ratio:6.3f} x (goal {goal} x) {verdict}", flush=True)
+    return verdict == "ok"
+
+
+def limit(what, ours, most, unit):
+    """One line: a figure of ours and the most it may be."""
+    verdict = "ok" if ours <= most else "LOSES"
+    print(f"{what:44} {ours:9.3f} {unit} (goal {most} {unit}) {verdict}", flush=True)
+    return verdict == "ok"
+
+
+def tool(name):
+    """Whether a peer is installed."""
+    return any(os.access(os.path.join(d, name), os.X_OK) for d in os.environ["PATH"].split(":") + ["/usr/sbin", "/sbin"])

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* The pure parts of reading from git: refs, links, credential helpers. */
+#include "base/alloc.h"
+#include "runtime/source/credential.h"
+#include "runtime/source/refs.h"
+#include "runtime/source/worktree.h"
+#include "tests/unit/test.h"
+
+#define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define C "cccccccccccccccccccccccccccccccccccccccc"
+
+static const struct advertised refs[] = {
+	{ "HEAD", "refs/heads/main", A }, { "refs/heads/a/main", NULL, B },
+	{ "refs/heads/both", NULL, A },   { "refs/heads/main", NULL, A },
+	{ "refs/pull/7/head", NULL, C },  { "refs/tags/both", NULL, B },
+	{ "refs/tags/v1", NULL, C },      { "refs/tags/v1^{}", NULL, B },
+	{ "refs/tags/x^{}", NULL, B },
+};
+
+static void check(const char *ref, const char *name, const char *commit)
+{
+	AUTO_ERROR err = ERROR_INIT;
+	struct ref_choice c = { 0 };
+	assert_ok(err, ref_choose(refs, ARRAY_SIZE(refs), ref, &c, &err));
+	assert_string_equal(c.commit, commit);
+	assert_string_equal(c.ref ? c.ref->name : "-", name);
+}
+
+TEST(a_ref_is_one_of_those_there_are)
+{
+	check(NULL, "refs/heads/main", A);
+	check("main", "refs/heads/main", A);
+	check("a/main", "refs/heads/a/main", B);
+	check("v1", "refs/tags/v1", B);
+	check("refs/tags/v1", "refs/tags/v1", B);
+	check("refs/tags/both", "refs/tags/both", B);
+	check("pull/7/head", "refs/pull/7/head", C);
+	check("refs/pull/7/head", "refs/pull/7/head", C);
+	check(B, "refs/heads/a/main", B);
+	check("dddddddddddddddddddddddddddddddddddddddd", "-",
+	      "dddddddddddddddddddddddddddddddddddddddd");
+}
+
+TEST(a_ref_that_is_none_or_two)
+{
+	AUTO_ERROR err = ERROR_INIT;
+	struct ref_choice c = { 0 };
+	static const char *const none[] = { "ain", "heads/main", "MAIN", "aaaaaaa", "pull/8/head" };
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		assert_error(err, E_NOT_FOUND,
+			     ref_choose(refs, ARRAY_SIZE(refs), none[i], &c, &err));
+	assert_error(err, E_CONFLICT, ref_choose(refs, ARRAY_SIZE(refs), "both", &c, &err));
+	assert_error(err, E_NOT_FOUND, ref_choose(refs, 0, NULL, &c, &err));
+	assert_error(err, E_NOT_FOUND, ref_choose(refs, 0, "main", &c, &err));
+}
+
+TEST(a_head_that_is_not_named)
+{
+	AUTO_ERROR err = ERROR_INIT;
+	struct ref_choice c = { 0 };
+	static const struct advertised old[] = { { "HEAD", NULL, B }, { "refs/heads/x", NULL, B } };
+	assert_ok(err, ref_choose(old, 2, NULL, &c, &err));
+	assert_string_equal(c.ref->name, "refs/heads/x");
+	assert_ok(err, ref_choose(old, 1, NULL, &c, &err));
+	assert_string_equal(c.ref->name, "HEAD");
+}
+
+TEST(a_link_stays_inside_or_is_refused)
+{
+	static const char *const good[][2] = {
+		{ "a", "b" },     { "a/b", "../c" }, { "a/b/c", "../../d/e" },
+		{ "a", "..b/c" }, { "a", "." },      { "a/b", ".." }
+	};
+	static const char *const bad[][2] = {
+		{ "a", "/etc/passwd" }, { "a", ".." },   { "a", "../b" }, { "a/b", "../../c" },
+		{ "a", "b/../c" },      { "a", "b/.." }, { "a", "" },     { "a/b", "./../../x" }
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_true(link_stays_inside(good[i][0], good[i][1]));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(link_stays_inside(bad[i][0], bad[i][1]));
+}
+
+static void check_helper(const char *helper, const char *words)
+{
+	AUTO_ERROR err = ERROR_INIT;
+	AUTO_STRLIST argv = STRLIST_INIT;
+	if (!words) {
+		assert_error(err, E_INVALID, credential_helper_argv(helper, &argv, &err));
+		return;
+	}
+	assert_ok(err, credential_helper_argv(helper, &argv, &err));
+	AUTO_FREE char *joined = strlist_join(&argv, "|");
+	assert_string_equal(joined, words);
+}
+
+TEST(a_helper_is_run_by_its_words)
+{
+	check_helper("store", "git|credential-store|get");
+	check_helper("cache --timeout 60", "git|credential-cache|--timeout|60|get");
+	check_helper("/usr/bin/x -a", "/usr/bin/x|-a|get");
+	check_helper("!gh auth git-credential", "gh|auth|git-credential|get");
+	check_helper("!f() { echo; }; f", NULL);
+	check_helper("$(id)", NULL);
+	check_helper("-x", NULL);
+	check_helper("!", NULL);
+	check_helper(" ", NULL);
+}
+
+TEST(a_helper_answers_in_lines)
+{
+	AUTO_GIT_LOGIN l = { 0 };
+	assert_true(credential_answer_read("protocol=https\nusername=a\npassword=b=c\nquit=0", &l));
+	assert_string_equal(l.user, "a");
+	assert_string_equal(l.secret, "b=c");
+	AUTO_GIT_LOGIN none = { 0 };
+	assert_false(credential_answer_read("username=a\npassword=\n", &none));
+	assert_false(credential_answer_read("", &none));
+}

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the machine tests: a private ctrz home with a kernel and an image, and proof that no process stays behind."""
+import os
+import shutil
+
+import pytest
+
+import ctrzlib
+
+
+@pytest.fixture(scope="session")
+def cache():
+    """What is made once and kept between runs: a kernel and images."""
+    return ctrzlib.Cache()
+
+
+@pytest.fixture
+def home(cache):
+    """A ctrz home of its own for one test; at its end everything is taken down and no process may be left."""
+    h = ctrzlib.Home(cache)
+    yield h
+    h.end()
+    left = ctrzlib.left_of_home(h)
+    shutil.rmtree(h.root, ignore_errors=True)
+    assert not left, "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder for a spec and its files, readable by everybody as a checkout is."""
+    os.chmod(tmp_path, 0o755)
+    return ctrzlib.Project(tmp_path)
