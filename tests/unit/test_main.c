@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs every TEST() linked into the program. */
+#include <signal.h>
+
 #include "tests/unit/test.h"
 
 enum { MAX_TESTS = 512 };
@@ -17,5 +19,6 @@ void test_register(const char *name, void (*fn)(void **state))
 
 int main(void)
 {
+	(void)signal(SIGPIPE, SIG_IGN); /* as the program does */
 	return _cmocka_run_group_tests("ctrz", tests, test_count, NULL, NULL);
 }
