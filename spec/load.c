@@ -2,11 +2,13 @@
 /* From files to an environment: parse, interpolate, include, overlay, decode, complete, validate.
  */
 #include "spec/load.h"
+#include "spec/lock_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/digest/digest.h"
 #include "base/file.h"
 #include "base/git_url.h"
 #include "base/text.h"
@@ -14,7 +16,7 @@
 #include "spec/tree/interpolate.h"
 #include "spec/tree/merge.h"
 
-enum { INCLUDE_DEPTH_MAX = 8, INCLUDE_FILES_MAX = 256 };
+enum { INCLUDE_DEPTH_MAX = 8, INCLUDE_FILES_MAX = 256, SHA256_SIZE = 65 };
 
 const struct spec_host no_host = { 0 };
 
@@ -29,7 +31,11 @@ struct loader {
 	struct decode d;
 	const struct spec_options *o;
 	unsigned includes;
-	bool has_failed; /* a file that is not YAML: no use in going on */
+	struct spec_lock *lock;     /* NULL = there is none, or it does not count */
+	struct spec_pinned *pinned; /* INCLUDE_FILES_MAX; NULL = none yet */
+	size_t pinned_count;
+	bool is_unlocked; /* something that the lock has to have is not there */
+	bool has_failed;  /* a file that is not YAML: no use in going on */
 };
 
 static char *absolute_dir(const char *path)
@@ -99,20 +105,70 @@ static struct node *read_included(struct loader *l, const struct reading *up,
 	return add_includes(l, up, root);
 }
 
-/* Where a file of a URL is on this host; NULL after it was reported. */
-static char *open_url(struct decode *d, const struct node *n)
+/* A file of a URL. */
+struct opened {
+	const struct lock_include *pin; /* what the lock says; NULL = nothing */
+	struct spec_pinned use;
+};
+
+/* Where a file of a URL is on this host, and which commit that is; NULL after it was reported. */
+static char *open_url(struct loader *l, const struct node *n, struct opened *ret)
 {
+	struct decode *d = &l->d;
 	AUTO_GIT_URL u = GIT_URL_INIT;
 	AUTO_ERROR err = ERROR_INIT;
-	char *path = NULL;
-	if (git_url_parse(n->text, &u, &err) < 0)
+	AUTO_FREE char *url = NULL;
+	char *path = NULL, *commit = NULL;
+	if (git_url_parse(n->text, &u, &err) < 0) {
 		report_help(report(d->diags, "E703", n->pos, n->width, "cannot be included: %s",
 				   error_message(&err)),
 			    "as git+https://host/team/envs.git#v3:base.yaml");
-	else if (d->host->include && d->host->include(d->host->arg, n->text, &path, &err) < 0)
+		return NULL;
+	}
+	url = git_url_text(&u);
+	if (l->o->lock != SPEC_LOCK_RENEW)
+		ret->pin = lock_include_find(l->lock, url);
+	if (!ret->pin && l->o->lock == SPEC_LOCK_STRICT) {
+		report_help(report(d->diags, "E305", n->pos, n->width, "\"%s\" is not in the lock",
+				   shown(d, url)),
+			    "write it with: ctrz lock, look at the difference and commit it");
+		l->is_unlocked = true;
+		return NULL;
+	}
+	if (d->host->include &&
+	    d->host->include(d->host->arg, n->text, ret->pin ? ret->pin->commit.text : NULL, &path,
+			     &commit, &err) < 0)
 		report(d->diags, "E401", n->pos, n->width, "\"%s\" cannot be included: %s",
 		       shown(d, n->text), error_message(&err));
+	if (path)
+		ret->use = (struct spec_pinned){ .url = arena_strdup(d->arena, url),
+						 .commit = arena_take(d->arena, commit) };
 	return path;
+}
+
+/* Keeps what an included file of a URL was. False after it was reported as another one than the
+ * lock has. */
+static bool note_pinned(struct loader *l, const struct node *n, const struct source *source,
+			struct opened *opened)
+{
+	struct decode *d = &l->d;
+	char hex[SHA256_SIZE];
+	sha256_hex(source->text, source->size, hex);
+	if (opened->pin && strcmp(opened->pin->sha256.text, hex) != 0) {
+		report_other(report(d->diags, "E307", n->pos, n->width,
+				    "\"%s\" is not the file that the lock has: its SHA-256 is %s",
+				    shown(d, n->text), hex),
+			     opened->pin->sha256.at.pos, "the lock says this");
+		return false;
+	}
+	opened->use.sha256 = arena_strdup(d->arena, hex);
+	if (!l->pinned)
+		l->pinned = arena_array(d->arena, INCLUDE_FILES_MAX, sizeof(*l->pinned));
+	for (size_t i = 0; i < l->pinned_count; i++)
+		if (strcmp(l->pinned[i].url, opened->use.url) == 0)
+			return true;
+	l->pinned[l->pinned_count++] = opened->use;
+	return true;
 }
 
 static const struct reading *find_reading(const struct reading *r, const char *path)
@@ -130,10 +186,11 @@ static struct node *include_one(struct loader *l, const struct reading *up, stru
 	if (n->kind != NODE_SCALAR || n->type == SCALAR_NULL || n->type == SCALAR_BOOL)
 		return root;
 	bool is_url = git_url_is(n->text);
-	AUTO_FREE char *opened = is_url ? open_url(d, n) : NULL;
-	if (is_url && !opened)
+	struct opened opened = { 0 };
+	AUTO_FREE char *place = is_url ? open_url(l, n, &opened) : NULL;
+	if (is_url && !place)
 		return root;
-	struct reading r = { up, is_url ? opened : host_path(d, n->pos, n->text), up->depth + 1 };
+	struct reading r = { up, is_url ? place : host_path(d, n->pos, n->text), up->depth + 1 };
 	if (find_reading(up, r.path)) {
 		report(d->diags, "E701", n->pos, n->width, "\"%s\" includes itself",
 		       shown(d, n->text));
@@ -158,6 +215,8 @@ static struct node *include_one(struct loader *l, const struct reading *up, stru
 			    "looked for: %s", r.path);
 		return root;
 	}
+	if (is_url && !note_pinned(l, n, source, &opened))
+		return root;
 	struct node *included = read_included(l, &r, source);
 	return included ? merge_include(d, root, included) : root;
 }
@@ -257,7 +316,8 @@ static struct node *read_tree(struct loader *l, struct source **sources, size_t 
 	}
 	if (l->has_failed || good < count)
 		return NULL;
-	return merge_all(l, roots, sources, count);
+	struct node *all = merge_all(l, roots, sources, count);
+	return l->is_unlocked ? NULL : all;
 }
 
 static void check_has_containers(struct decode *d, const struct node *root)
@@ -296,12 +356,38 @@ static struct environment *build(struct loader *l, struct node *root, struct sou
 	env->sources = d->sources;
 	env->file = first->name;
 	env->dir = first->dir;
+	env->lock = l->lock;
+	env->pinned.items = l->pinned;
+	env->pinned.count = l->pinned_count;
 	check_has_containers(d, root);
 	decode_object(d, &environment_type, root, env, NULL);
 	take_host_vars(d, env);
 	model_complete(d, l->o, env);
 	model_validate(d, l->o, env);
+	if (l->o->lock == SPEC_LOCK_STRICT && l->lock)
+		lock_check(d, l->lock, env);
 	return env;
+}
+
+/* The lock beside the first file. A text that came by a pipe has none. */
+static int read_lock(struct loader *l, const struct source *first, struct error *err)
+{
+	struct decode *d = &l->d;
+	const struct spec_options *o = l->o;
+	int r = 0;
+	if (o->lock == SPEC_LOCK_NONE)
+		return 0;
+	if (o->files)
+		r = lock_read(d, o->files[0], first->name, &l->lock, err);
+	if (r == 0 && !l->lock && o->lock == SPEC_LOCK_STRICT) {
+		AUTO_FREE char *name = spec_lock_path(first->name);
+		struct diagnostic *e =
+			report(d->diags, "E305", (struct source_pos){ first->name, 1, 1 }, 1,
+			       "there is no lock beside it, %s", name);
+		report_help(e, "write it with: ctrz lock, and commit it");
+	}
+	l->has_failed = d->diags->errors > 0;
+	return r;
 }
 
 int spec_load(const struct spec_options *o, struct environment **ret, struct diagnostics *diags,
@@ -321,6 +407,8 @@ int spec_load(const struct spec_options *o, struct environment **ret, struct dia
 	size_t count = 0;
 	struct environment *env = NULL;
 	int r = read_sources(&l, sources, &count, err);
+	if (r == 0)
+		r = read_lock(&l, sources[0], err);
 	if (r == 0) {
 		struct node *root = read_tree(&l, sources, count);
 		if (root)

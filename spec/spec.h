@@ -38,9 +38,11 @@ struct spec_host {
 	/* whole file, at most @max bytes, appended; NULL = files are read from disk */
 	int (*read)(void *arg, const char *path, size_t max, struct buffer *out, struct error *err);
 	/* the text of a file of the language that is not (yet) on disk: as read(), or 1 if it is on
-	 * disk; NULL = all are. include() opens one that a URL names: owned *ret_path for text() */
+	 * disk; NULL = all are. include() opens one that a URL names: owned *ret_path for text()
+	 * and owned *ret_commit, which is @pinned unless that is NULL */
 	int (*text)(void *arg, const char *path, size_t max, struct buffer *out, struct error *err);
-	int (*include)(void *arg, const char *url, char **ret_path, struct error *err);
+	int (*include)(void *arg, const char *url, const char *pinned, char **ret_path,
+		       char **ret_commit, struct error *err);
 	/* who listens on a host port: owned "nginx (pid 812)" or "another program"; NULL = free */
 	char *(*port_holder)(void *arg, const char *address, unsigned port, bool is_udp);
 	/* what already uses addresses of a subnet (host byte order): owned "the route of docker0";
@@ -53,8 +55,17 @@ struct spec_host {
 	uint64_t memory_total, memory_available; /* bytes; 0 = not known */
 	unsigned cpus;                           /* 0 = not known */
 	const char *home;                        /* for ~; NULL = not known */
+	const char *platform;                    /* of images, "linux/amd64"; NULL = not known */
 	const char *state; /* where ctrz keeps what people agreed to: never shared; NULL = nowhere
 			    */
+};
+
+/* What the lock beside the first file is for. */
+enum spec_lock_mode {
+	SPEC_LOCK_NONE,   /* it is not looked at */
+	SPEC_LOCK_USE,    /* what it has counts */
+	SPEC_LOCK_RENEW,  /* it is read, but everything is asked for anew */
+	SPEC_LOCK_STRICT, /* E305 for whatever it lacks or has too much */
 };
 
 struct spec_options {
@@ -69,7 +80,8 @@ struct spec_options {
 	size_t profile_count;
 	const struct spec_host *host;           /* NULL: no host facts */
 	const struct spec_resources *resources; /* of config.yaml, for what the file leaves open */
-	bool is_strict;                         /* also W306 and the like */
+	enum spec_lock_mode lock;
+	bool is_strict;        /* also W306 and the like */
 	bool keeps_later_keys; /* accept keys that have no effect yet (validate --all, config) */
 	bool is_canonical;     /* reading back what spec_json() wrote */
 };
@@ -159,5 +171,7 @@ void spec_schema(struct buffer *out);
 void spec_manual(struct buffer *out);
 /** config_manual() - the same for config.yaml */
 void config_manual(struct buffer *out);
+/** lock_manual() - the same for env.lock */
+void lock_manual(struct buffer *out);
 
 #endif

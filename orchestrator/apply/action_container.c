@@ -207,10 +207,12 @@ static int find_image(struct making *m, bool same_as_before, struct error *err)
 			return r;
 		error_clear(err);
 	}
-	r = image_store_find(store, m->spec->image.text, &m->image, err);
+	r = world_find_image(m->c->w, store, m->spec, &m->image, err);
 	if (r == -E_NOT_FOUND && m->spec->pull.value != SPEC_PULL_NEVER) {
+		AUTO_FREE char *name = world_image_name(m->c->w, m->spec);
+
 		error_clear(err);
-		r = image_store_pull(store, m->spec->image.text, &m->image, err);
+		r = image_store_pull(store, name, &m->image, err);
 	}
 	if (r < 0)
 		return r;

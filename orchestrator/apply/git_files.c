@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/digest/digest.h"
 #include "base/file.h"
+#include "spec/lock.h"
 
 enum { KEY_DIGITS = 16, REPOSITORIES_MAX = 64 };
 
@@ -129,7 +130,13 @@ static int choose_path(const struct source_tree *tree, struct git_url *u, struct
 			 usual_names[0], usual_names[1]);
 }
 
-static int open_at(struct git_files *g, struct git_url *u, const char *by, const char *pinned,
+/* Which commit is wanted. */
+struct wish {
+	const char *commit; /* NULL = what the ref means now */
+	bool is_fixed;      /* nobody need know where the ref is */
+};
+
+static int open_at(struct git_files *g, struct git_url *u, const char *by, const struct wish *wish,
 		   struct source_commit *ret, const struct open_repo **ret_repo, struct error *err)
 {
 	CLEANUP(source_tree_close_p) struct source_tree *tree = NULL;
@@ -137,7 +144,8 @@ static int open_at(struct git_files *g, struct git_url *u, const char *by, const
 
 	if (g->count >= REPOSITORIES_MAX)
 		return error_set(err, E_INVALID, "more than %d files from git", REPOSITORIES_MAX);
-	r = source_resolve(&g->options, u, pinned, ret, err);
+	r = wish->is_fixed ? source_fetch(&g->options, u, wish->commit, ret, err)
+			   : source_resolve(&g->options, u, wish->commit, ret, err);
 	if (r == 0)
 		r = source_tree_open(&g->options, u, ret->id, &tree, err);
 	if (r == 0)
@@ -156,7 +164,7 @@ int git_files_open(struct git_files *g, const struct git_url *given, const char 
 	int r;
 
 	git_url_copy(&u, given);
-	r = open_at(g, &u, "", pinned, &s.commit, &repo, err);
+	r = open_at(g, &u, "", &(struct wish){ pinned, false }, &s.commit, &repo, err);
 	if (r < 0) {
 		AUTO_FREE char *text = git_url_text(given);
 
@@ -175,8 +183,8 @@ int git_files_open(struct git_files *g, const struct git_url *given, const char 
 	return 0;
 }
 
-int git_files_include(struct git_files *g, const char *by, const char *url, char **ret_path,
-		      struct error *err)
+int git_files_include(struct git_files *g, const char *by, const char *url, const char *pinned,
+		      char **ret_path, char **ret_commit, struct error *err)
 {
 	AUTO_GIT_URL u = GIT_URL_INIT;
 	CLEANUP(source_commit_release) struct source_commit commit = { 0 };
@@ -184,10 +192,12 @@ int git_files_include(struct git_files *g, const char *by, const char *url, char
 	int r = git_url_parse(url, &u, err);
 
 	if (r == 0)
-		r = open_at(g, &u, by, NULL, &commit, &repo, err);
+		r = open_at(g, &u, by, &(struct wish){ pinned, pinned != NULL }, &commit, &repo,
+			    err);
 	if (r < 0)
 		return r;
 	*ret_path = path_join(repo->root, u.path);
+	*ret_commit = xstrdup(commit.id);
 	return 0;
 }
 
@@ -242,27 +252,38 @@ int git_files_read(struct git_files *g, const char *path, size_t max, struct buf
 }
 
 /* An edited spec has no effect, since the commit's is used: that must not go unnoticed. */
-static int check_unedited(const struct open_repo *repo, struct error *err)
+static int check_unedited(const struct open_repo *repo, const char *name, struct error *err)
 {
-	AUTO_FREE char *path = path_join(repo->root, repo->spec);
+	AUTO_FREE char *path = path_join(repo->root, name);
 	AUTO_BUFFER here = BUFFER_INIT;
 	AUTO_BUFFER there = BUFFER_INIT;
-	int r = source_tree_read(repo->tree, repo->spec, SPEC_FILE_MAX, &there, err);
+	int r = file_read(path, SPEC_FILE_MAX, &here, err);
+	int known = r < 0 ? 0 : source_tree_read(repo->tree, name, SPEC_FILE_MAX, &there, err);
 
-	if (r == 0)
-		r = file_read(path, SPEC_FILE_MAX, &here, err);
 	if (r == -E_NOT_FOUND) {
 		error_clear(err);
 		return 0;
 	}
-	if (r == 0 && (here.size != there.size ||
-		       memcmp(buffer_str(&here), buffer_str(&there), here.size) != 0))
-		return error_set(
-			err, E_CONFLICT,
-			"'%s' was edited, but what git has is used; commit and push the "
-			"change from a clone of your own and update, or move the file away",
-			path);
-	return r;
+	if (r == 0 && known < 0 && known != -E_NOT_FOUND)
+		return known;
+	if (r < 0)
+		return r;
+	if (known == 0 && here.size == there.size &&
+	    memcmp(buffer_str(&here), buffer_str(&there), here.size) == 0)
+		return 0;
+	error_clear(err);
+	return error_set(err, E_CONFLICT,
+			 "'%s' was edited, but what git has is used; commit and push the "
+			 "change from a clone of your own and update, or move the file away",
+			 path);
+}
+
+static int check_repo(const struct open_repo *repo, struct error *err)
+{
+	AUTO_FREE char *lock = spec_lock_path(repo->spec);
+	int r = check_unedited(repo, repo->spec, err);
+
+	return r < 0 ? r : check_unedited(repo, lock, err);
 }
 
 int git_files_write(struct git_files *g, struct strlist *warnings, struct error *err)
@@ -279,7 +300,7 @@ int git_files_write(struct git_files *g, struct strlist *warnings, struct error 
 		if (r == 0)
 			r = source_tree_write(repo->tree, repo->root, warnings, err);
 		if (r == 0)
-			r = check_unedited(repo, err);
+			r = check_repo(repo, err);
 	}
 	return r;
 }

@@ -45,11 +45,14 @@ void git_spec_release(struct git_spec *s);
  */
 int git_files_open(struct git_files *g, const struct git_url *u, const char *pinned,
 		   struct git_spec *ret, struct error *err) MUST_CHECK;
-/** git_files_include() - the same of a file that @by includes: spec_host.include. @ret_path is
- * owned
+/**
+ * git_files_include() - the same of a file that @by includes: spec_host.include
+ * @pinned: the commit to take, whatever the ref means; NULL = what it means now
+ *
+ * @ret_path and @ret_commit are owned
  */
-int git_files_include(struct git_files *g, const char *by, const char *url, char **ret_path,
-		      struct error *err) MUST_CHECK;
+int git_files_include(struct git_files *g, const char *by, const char *url, const char *pinned,
+		      char **ret_path, char **ret_commit, struct error *err) MUST_CHECK;
 
 /** git_files_kind() - what is at a path of this host; false if it is in no repository that is open
  */

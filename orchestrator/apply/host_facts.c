@@ -3,6 +3,7 @@
 #include "orchestrator/apply/host_facts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,9 +13,10 @@
 #include "base/file.h"
 #include "orchestrator/state/env_store.h"
 #include "runtime/network/switch_client.h"
+#include "runtime/oci/platform.h"
 #include "spec/fields/units.h"
 
-enum { LOW_PORT_FILE_MAX = 64 };
+enum { LOW_PORT_FILE_MAX = 64, PLATFORM_TEXT_SIZE = 64 };
 
 static const char *fact_env(void *arg, const char *name)
 {
@@ -55,13 +57,15 @@ static int fact_text(void *arg, const char *path, size_t max, struct buffer *out
 	return git_files_read(f->git, path, max, out, err);
 }
 
-static int fact_include(void *arg, const char *url, char **ret_path, struct error *err)
+static int fact_include(void *arg, const char *url, const char *pinned, char **ret_path,
+			char **ret_commit, struct error *err)
 {
 	const struct host_facts *f = arg;
 
 	if (!f->git)
 		return error_set(err, E_INVALID, "specs from git are not read here");
-	return git_files_include(f->git, f->file ? f->file : "-", url, ret_path, err);
+	return git_files_include(f->git, f->file ? f->file : "-", url, pinned, ret_path, ret_commit,
+				 err);
 }
 
 /* A port that an interrupted run may already have published for a container it was making. */
@@ -173,6 +177,20 @@ static char *fact_image_problem(void *arg, const char *image)
 	return NULL;
 }
 
+const char *host_platform(void)
+{
+	static char text[PLATFORM_TEXT_SIZE];
+	AUTO_PLATFORM p = PLATFORM_INIT;
+	AUTO_FREE char *owned = NULL;
+
+	if (!text[0]) {
+		platform_host(&p);
+		owned = platform_text(&p);
+		(void)snprintf(text, sizeof(text), "%s", owned);
+	}
+	return text;
+}
+
 void host_facts_init(const struct host_facts *facts, struct spec_host *ret)
 {
 	struct memory_facts memory;
@@ -195,6 +213,7 @@ void host_facts_init(const struct host_facts *facts, struct spec_host *ret)
 		.memory_available = available < memory.total_bytes ? available : memory.total_bytes,
 		.cpus = cpus > 0 ? (unsigned)cpus : 0,
 		.home = getenv("HOME"),
+		.platform = host_platform(),
 		.state = facts->paths ? facts->paths->state : NULL,
 	};
 }
@@ -274,10 +293,11 @@ int host_images_open(const struct host_paths *paths, const struct host_config *c
 }
 
 int host_images_read(const struct host_paths *paths, const struct host_config *config,
-		     struct image_store **ret, struct error *err)
+		     const char *platform, struct image_store **ret, struct error *err)
 {
 	struct image_store_options o = options_of(paths, config);
 
 	o.reads_only = true;
+	o.platform = platform;
 	return image_store_open(&o, ret, err);
 }

@@ -48,8 +48,11 @@ void host_config_release(struct host_config *c);
 int host_images_open(const struct host_paths *paths, const struct host_config *config,
 		     image_progress_fn progress, void *arg, struct image_store **ret,
 		     struct error *err) MUST_CHECK;
-/** host_images_read() - the same to look only: it makes nothing on this host */
+/** host_images_read() - the same to look only: it makes nothing on this host. @platform: of the
+ * images; NULL = this host's */
 int host_images_read(const struct host_paths *paths, const struct host_config *config,
-		     struct image_store **ret, struct error *err) MUST_CHECK;
+		     const char *platform, struct image_store **ret, struct error *err) MUST_CHECK;
+/** host_platform() - of images for this host, "linux/amd64"; lent */
+const char *host_platform(void);
 
 #endif

@@ -31,6 +31,7 @@ void world_release(struct world *w)
 	git_files_free(w->git);
 	drop_applied(w);
 	environment_free(w->wanted);
+	spec_pins_release(&w->pins);
 	json_free(w->wanted_json);
 	observed_release(&w->observed);
 	*w = (struct world){ 0 };
@@ -154,6 +155,7 @@ int world_load_wanted(struct world *w, const struct spec_request *request,
 	};
 	struct spec_host host;
 	struct spec_options o = SPEC_OPTIONS_INIT;
+	int r;
 
 	host_facts_init(&facts, &host);
 	o.files = (const char *const *)request->files->items;
@@ -163,7 +165,11 @@ int world_load_wanted(struct world *w, const struct spec_request *request,
 	o.profile_count = request->profiles ? request->profiles->count : 0;
 	o.host = &host;
 	o.resources = request->resources;
-	return spec_load(&o, &w->wanted, diags, err);
+	o.lock = request->lock;
+	r = spec_load(&o, &w->wanted, diags, err);
+	if (r == 0 && w->wanted->lock)
+		spec_pins_of(w->wanted->lock, &w->pins);
+	return r;
 }
 
 static void set_applied(struct json *spec, const char *key, struct json *members)
@@ -293,13 +299,47 @@ int world_read_again(struct world *w, struct error *err)
 	return 0;
 }
 
+/* The digest that a container's image has to have; NULL = any. What was applied keeps its own. */
+static const char *pinned_digest(const struct world *w, const struct spec_container *c)
+{
+	const struct container_record *record;
+	const struct spec_pin *pin;
+
+	if (w->wants_applied) {
+		record = env_record_container(&w->record, c->o.name);
+		return record ? record->image_digest : NULL;
+	}
+	if (!container_is_locked(c))
+		return NULL;
+	pin = spec_pins_find(&w->pins, c->image.text, host_platform());
+	return pin ? pin->id : NULL;
+}
+
+char *world_image_name(const struct world *w, const struct spec_container *c)
+{
+	const char *digest = strchr(c->image.text, '@') ? NULL : pinned_digest(w, c);
+
+	return digest ? xasprintf("%s@%s", c->image.text, digest) : xstrdup(c->image.text);
+}
+
+int world_find_image(const struct world *w, struct image_store *store,
+		     const struct spec_container *c, struct image *ret, struct error *err)
+{
+	const char *digest = pinned_digest(w, c);
+	AUTO_FREE char *name = world_image_name(w, c);
+
+	/* Whatever name it has here, one of that digest is the one. */
+	return image_store_find(store, digest && str_starts(digest, "sha256:") ? digest : name, ret,
+				err);
+}
+
 /* Images of the wanted containers, looked up once each. */
 struct image_lookup {
 	const struct world *w;
 	const struct host_config *config;
 	enum resolve_mode mode;
 	struct image_store *store; /* NULL = not opened yet */
-	struct map found;          /* "POLICY REFERENCE" -> struct image_fact */
+	struct map found;          /* "POLICY NAME" -> struct image_fact */
 	struct error failure;      /* of the first registry that had to answer */
 };
 
@@ -308,6 +348,7 @@ static void fact_free(void *p)
 	struct image_fact *f = p;
 
 	free(f->digest);
+	free(f->pinned);
 	free(f);
 }
 
@@ -318,15 +359,21 @@ static void image_lookup_release(struct image_lookup *l)
 	error_clear(&l->failure);
 }
 
-static void find_here(struct image_lookup *l, const char *reference, struct image_fact *ret)
+static void find_here(struct image_lookup *l, const struct spec_container *c,
+		      struct image_fact *ret)
 {
 	struct image found = { 0 };
 	AUTO_ERROR err = ERROR_INIT;
+	const char *digest = pinned_digest(l->w, c);
 
-	if (image_store_find(l->store, reference, &found, &err) < 0) {
+	ret->digest = xstrdup_null(digest);
+	if (digest && !strchr(c->image.text, '@'))
+		ret->pinned = world_image_name(l->w, c);
+	if (world_find_image(l->w, l->store, c, &found, &err) < 0) {
 		error_ignore(&err, "look for an image");
 		return;
 	}
+	free(ret->digest);
 	ret->digest = xstrdup(found.digest);
 	ret->is_here = true;
 	image_release(&found);
@@ -334,6 +381,8 @@ static void find_here(struct image_lookup *l, const char *reference, struct imag
 
 static bool must_ask(const struct image_lookup *l, const struct spec_container *c)
 {
+	if (pinned_digest(l->w, c))
+		return false;
 	if (c->pull.value == SPEC_PULL_NEVER || l->mode == RESOLVE_STORE)
 		return false;
 	return c->pull.value == SPEC_PULL_ALWAYS || l->mode == RESOLVE_UPDATE;
@@ -360,10 +409,19 @@ static void ask_registry(struct image_lookup *l, const struct spec_container *c,
 	image_offer_release(&offer);
 }
 
+/* What is not here may be asked for its size, but nobody is asked about what is locked. */
+static bool may_ask(const struct image_lookup *l, const struct spec_container *c,
+		    const struct image_fact *fact)
+{
+	return l->mode == RESOLVE_SIZES && !fact->is_here && !fact->pinned &&
+	       c->pull.value != SPEC_PULL_NEVER;
+}
+
 static const struct image_fact *image_of(void *arg, const struct spec_container *c)
 {
 	struct image_lookup *l = arg;
-	AUTO_FREE char *key = xasprintf("%d %s", (int)c->pull.value, c->image.text);
+	AUTO_FREE char *name = world_image_name(l->w, c);
+	AUTO_FREE char *key = xasprintf("%d %s", (int)c->pull.value, name);
 	struct image_fact *fact = map_get(&l->found, key);
 	bool must = must_ask(l, c);
 	AUTO_ERROR err = ERROR_INIT;
@@ -372,14 +430,12 @@ static const struct image_fact *image_of(void *arg, const struct spec_container 
 		return fact;
 	fact = xcalloc(1, sizeof(*fact));
 	(void)map_set(&l->found, key, fact);
-	if (!l->store && host_images_read(l->w->paths, l->config, &l->store, &err) < 0) {
+	if (!l->store && host_images_read(l->w->paths, l->config, NULL, &l->store, &err) < 0) {
 		error_ignore(&err, "open the image store");
 		return fact;
 	}
-	find_here(l, c->image.text, fact);
-	if (c->is_active && !error_is_set(&l->failure) &&
-	    (must ||
-	     (!fact->is_here && l->mode == RESOLVE_SIZES && c->pull.value != SPEC_PULL_NEVER)))
+	find_here(l, c, fact);
+	if (c->is_active && !error_is_set(&l->failure) && (must || may_ask(l, c, fact)))
 		ask_registry(l, c, must, fact);
 	return fact;
 }

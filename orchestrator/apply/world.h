@@ -10,6 +10,8 @@
 #include "orchestrator/plan/plan.h"
 #include "orchestrator/state/env_record.h"
 #include "runtime/host/host_paths.h"
+#include "runtime/image/image_store.h"
+#include "spec/lock.h"
 #include "spec/spec.h"
 
 struct world {
@@ -23,6 +25,8 @@ struct world {
 	uint64_t applied_serial;     /* of the record it was put together from */
 	struct environment *wanted;  /* owned; NULL for commands that need no file */
 	bool wants_applied;          /* wanted is what was applied: its places are in no file */
+	struct spec_pins pins;       /* what the lock says of what is wanted */
+	bool pins_changed;           /* that is not in its file yet */
 	struct json *wanted_json;    /* owned; see world_keep_json() */
 	struct observed observed;
 };
@@ -62,6 +66,7 @@ struct spec_request {
 	const char *first_name;                 /* see spec_options; NULL = none */
 	const struct strlist *profiles;         /* NULL = none */
 	const struct spec_resources *resources; /* of config.yaml; NULL = none */
+	enum spec_lock_mode lock;
 };
 
 /**
@@ -84,7 +89,20 @@ int world_observe(struct world *w, struct error *err) MUST_CHECK;
 /** world_read_again() - the record from disk, after the lock was taken */
 int world_read_again(struct world *w, struct error *err) MUST_CHECK;
 
-/* Which images registries are asked about. */
+/**
+ * world_find_image() - the image of a container on this host: the one the lock has for it, or that
+ * its name means here
+ *
+ * Return: 0, -E_NOT_FOUND if it is not here, or another -code
+ */
+int world_find_image(const struct world *w, struct image_store *store,
+		     const struct spec_container *c, struct image *ret,
+		     struct error *err) MUST_CHECK;
+/** world_image_name() - the name by which its registry has that image, "nginx:1.27@sha256:..." if
+ * it is locked; owned */
+char *world_image_name(const struct world *w, const struct spec_container *c);
+
+/* Which images registries are asked about; none that a lock has. */
 enum resolve_mode {
 	RESOLVE_STORE,  /* none */
 	RESOLVE_SPEC,   /* those with pull: always */

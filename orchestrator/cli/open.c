@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/git_url.h"
+#include "orchestrator/cli/locking.h"
 #include "orchestrator/cli/output.h"
 #include "orchestrator/cli/select.h"
 #include "orchestrator/state/env_lock.h"
@@ -40,6 +41,10 @@ int target_read_git(struct cli *cli, const struct options *o, struct target *t, 
 {
 	t->offline = option_given(o, "offline");
 	t->may_be_file = option_given(o, "allow-file");
+	t->update = option_given(o, "update");
+	t->locked = option_given(o, "locked");
+	if (t->update && t->locked)
+		return cli_usage(cli, err, "--locked and --update exclude each other");
 	for (size_t i = 1; i < t->files.count; i++)
 		if (git_url_is(t->files.items[i]))
 			return cli_usage(cli, err, "only the first file can be in git, not '%s'",
@@ -48,6 +53,13 @@ int target_read_git(struct cli *cli, const struct options *o, struct target *t, 
 		return 0;
 	t->is_git = true;
 	return git_url_parse(t->file, &t->url, err);
+}
+
+enum spec_lock_mode target_lock_mode(const struct target *t)
+{
+	return t->locked                 ? SPEC_LOCK_STRICT
+	       : t->update && !t->is_git ? SPEC_LOCK_RENEW
+					 : SPEC_LOCK_USE;
 }
 
 static int split_operands(struct cli *cli, const struct options *o, struct target *t,
@@ -86,7 +98,10 @@ int target_find(struct cli *cli, const struct options *o, struct target *ret, st
 		r = cli_usage(cli, err, "a file and -e name an environment each");
 	if (r == 0 && !t.file) {
 		r = select_environment(cli, o, &record, err);
-		t.file = r == 0 ? xstrdup(record.file) : NULL;
+		if (r == 0 && spec_source_is_git(&record.source))
+			t.file = spec_source_text(&record.source);
+		if (r == 0 && !t.file)
+			t.file = xstrdup(record.file);
 	}
 	if (r == 0 && !t.files.count)
 		strlist_add(&t.files, t.file);
@@ -193,6 +208,7 @@ int open_wanted(struct cli *cli, struct target *target, const struct host_config
 		.files = &target->files,
 		.profiles = &target->profiles,
 		.resources = config ? &config->config->resources : NULL,
+		.lock = target_lock_mode(target),
 	};
 	AUTO_DIAGNOSTICS diags = DIAGNOSTICS_INIT;
 	AUTO_ERROR print_err = ERROR_INIT;
@@ -205,8 +221,10 @@ int open_wanted(struct cli *cli, struct target *target, const struct host_config
 	r = world_load_wanted(&w, &request, &diags, err);
 	if (diags.count && (!cli->json || r < 0) && print_findings(cli, &diags, &print_err) < 0)
 		error_ignore(&print_err, "print findings");
+	if (r == 0)
+		r = lock_take_up(cli, target, config, &w, err);
 	if (r < 0)
-		return r;
+		return print_placed(cli, r, err);
 	*ret = w;
 	w = (struct world){ 0 };
 	return 0;

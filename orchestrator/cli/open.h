@@ -16,7 +16,7 @@ struct target {
 	char *commit; /* owned; which one of the URL's ref, of a saved plan; NULL = as it is pinned
 		       */
 	bool is_git;
-	bool offline, may_be_file, update;
+	bool offline, may_be_file, update, locked;
 };
 
 #define AUTO_TARGET CLEANUP(target_release) struct target
@@ -44,13 +44,22 @@ void target_release(struct target *t);
 		.name = "update", .help = "take what registries and a branch in git have now" \
 	}
 
+#define LOCKED_OPTION                                                                          \
+	{                                                                                      \
+		.name = "locked",                                                              \
+		.help = "fail if the lock beside the file is missing or not what it should be" \
+	}
+
 /** target_find() - from "[FILE] [NAME...]", -f, -e, ./env.yaml or the only environment there is */
 int target_find(struct cli *cli, const struct options *o, struct target *ret,
 		struct error *err) MUST_CHECK;
 
-/** target_read_git() - --offline and --allow-file, and whether the first file is in git */
+/** target_read_git() - the options that say where things may come from, and whether the first file
+ * is in git */
 int target_read_git(struct cli *cli, const struct options *o, struct target *t,
 		    struct error *err) MUST_CHECK;
+/** target_lock_mode() - what the lock beside the file is for */
+enum spec_lock_mode target_lock_mode(const struct target *t);
 /** open_git_files() - for specs in git and what files include from there; owned */
 struct git_files *open_git_files(struct cli *cli, const struct target *t,
 				 const struct host_config *config);
@@ -58,7 +67,8 @@ struct git_files *open_git_files(struct cli *cli, const struct target *t,
 /**
  * open_wanted() - open the environment of a target's file and read it; findings are printed
  *
- * Return: 0, or -E_INVALID after its findings were printed (the error says how many)
+ * Return: 0; -E_INVALID after its findings were printed (the error says how many); an exit code
+ * after a failure with a place was printed
  */
 int open_wanted(struct cli *cli, struct target *target, const struct host_config *config,
 		struct world *ret, struct error *err) MUST_CHECK;

@@ -126,7 +126,7 @@ int open_spec(struct cli *cli, const struct options *o, unsigned flags, struct e
 	if (r < 0)
 		return r;
 	if (flags & OPEN_SPEC_REGISTRY)
-		r = host_images_read(&cli->paths, &s.config, &s.facts.images, err);
+		r = host_images_read(&cli->paths, &s.config, NULL, &s.facts.images, err);
 	if (r < 0)
 		return r;
 	host_facts_init(&s.facts, &s.host);
@@ -146,6 +146,7 @@ int open_spec(struct cli *cli, const struct options *o, unsigned flags, struct e
 	options.profile_count = profiles ? profiles->count : 0;
 	options.host = &s.host;
 	options.resources = &s.config.config->resources;
+	options.lock = target_lock_mode(&s.target);
 	options.is_strict = flags & OPEN_SPEC_STRICT;
 	options.keeps_later_keys = flags & OPEN_SPEC_LATER;
 	return spec_load(&options, ret, diags, err);

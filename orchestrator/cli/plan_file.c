@@ -51,6 +51,8 @@ static void hash_spec(const struct world *w, char out[HASH_SIZE])
 	AUTO_BUFFER text = BUFFER_INIT;
 
 	spec_json(w->wanted, &text);
+	if (w->pins.count)
+		spec_pins_print(&w->pins, &text);
 	sha256_hex(buffer_str(&text), text.size, out);
 }
 
@@ -130,7 +132,7 @@ int plan_file_target(const struct plan_file *f, struct target *ret, struct error
 {
 	AUTO_FREE char *url = spec_source_text(&f->source);
 
-	*ret = (struct target){ .file = xstrdup(f->files.items[0]) };
+	*ret = (struct target){ .file = xstrdup(f->files.items[0]), .update = f->update && !url };
 	strlist_copy(&ret->files, &f->files);
 	strlist_copy(&ret->profiles, &f->profiles);
 	strlist_copy(&ret->names, &f->names);

@@ -59,6 +59,7 @@ struct desired_container {
 	struct source_pos pos;
 	bool selected;      /* false: leave it as it is */
 	char *image;        /* as written */
+	char *image_pinned; /* the same with the digest that a lock gives it; NULL = none does */
 	char *image_digest; /* what it is to be made of; NULL = nobody was asked */
 	bool image_is_here; /* that is on this host */
 	bool download_known;
@@ -99,6 +100,8 @@ struct desired {
 void desired_release(struct desired *d);
 void plan_change_release(struct plan_change *c);
 void plan_change_copy(struct plan_change *dst, const struct plan_change *src);
+/** desired_image() - the name by which its image is got; lent */
+const char *desired_image(const struct desired_container *c);
 /** plan_changes_release() - a whole array of them */
 void plan_changes_release(struct plan_change *changes, size_t count);
 

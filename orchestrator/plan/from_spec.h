@@ -11,6 +11,7 @@
 /* What is known of an image. */
 struct image_fact {
 	char *digest; /* of the manifest; NULL = not known */
+	char *pinned; /* the name with the digest that a lock gives it; NULL = none does */
 	bool is_here;
 	bool download_known;
 	uint64_t download_bytes;

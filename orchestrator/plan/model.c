@@ -29,6 +29,11 @@ void plan_changes_release(struct plan_change *changes, size_t count)
 	free(changes);
 }
 
+const char *desired_image(const struct desired_container *c)
+{
+	return c->image_pinned ? c->image_pinned : c->image;
+}
+
 void desired_release(struct desired *d)
 {
 	for (size_t i = 0; i < d->network_count; i++) {
@@ -45,6 +50,7 @@ void desired_release(struct desired *d)
 
 		free(c->name);
 		free(c->image);
+		free(c->image_pinned);
 		free(c->image_digest);
 		strlist_release(&c->networks);
 		strlist_release(&c->volumes);

@@ -337,11 +337,11 @@ static void plan_pulls(struct plan *p, const struct desired *d, const struct pla
 		const struct desired_container *c = &d->containers[i];
 		const struct action *a = plan_action(containers, OBJECT_CONTAINER, c->name);
 
-		if (!a || !needs_image(a) || plan_action(p, OBJECT_IMAGE, c->image))
+		if (!a || !needs_image(a) || plan_action(p, OBJECT_IMAGE, desired_image(c)))
 			continue;
 		if (c->image_is_here)
 			continue;
-		plan_add(p, ACTION_PULL, OBJECT_IMAGE, c->image)->pos = c->pos;
+		plan_add(p, ACTION_PULL, OBJECT_IMAGE, desired_image(c))->pos = c->pos;
 		p->download_bytes += c->download_bytes;
 		p->unsized_downloads += !c->download_known;
 	}

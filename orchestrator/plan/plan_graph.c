@@ -115,7 +115,7 @@ static void link_wanted(struct links *l, const struct desired_container *c)
 	index--;
 	if (l->p->actions[index].kind == ACTION_RECORD)
 		return;
-	need(l, index, OBJECT_IMAGE, c->image);
+	need(l, index, OBJECT_IMAGE, desired_image(c));
 	for (size_t i = 0; i < c->secrets.count; i++)
 		need(l, index, OBJECT_SECRET, c->secrets.items[i]);
 	for (size_t i = 0; i < c->networks.count; i++)

@@ -311,3 +311,28 @@ int source_resolve(const struct source_options *given, const struct git_url *u, 
 	*ret = c;
 	return 0;
 }
+
+int source_fetch(const struct source_options *o, const struct git_url *u, const char *commit,
+		 struct source_commit *ret, struct error *err)
+{
+	AUTO_FREE char *dir = cache_dir(o, u);
+	AUTO_GIT_URL exact = GIT_URL_INIT;
+	int r = check_allowed(o, u, err);
+
+	if (r == 0 && is_cached(dir, commit)) {
+		*ret = (struct source_commit){ .moved = SOURCE_NOT_ASKED };
+		memcpy(ret->id, commit, sizeof(ret->id));
+		cache_note_use(dir);
+		return 0;
+	}
+	if (r == 0)
+		r = source_resolve(o, u, commit, ret, err);
+	if (r != -E_NOT_FOUND)
+		return r;
+	/* The ref is gone; the commit may still be there. */
+	error_clear(err);
+	git_url_copy(&exact, u);
+	free(exact.ref);
+	exact.ref = xstrdup(commit);
+	return source_resolve(o, &exact, NULL, ret, err);
+}

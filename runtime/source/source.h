@@ -62,6 +62,11 @@ void source_commit_release(struct source_commit *c);
 int source_resolve(const struct source_options *o, const struct git_url *u, const char *pinned,
 		   struct source_commit *ret, struct error *err) MUST_CHECK;
 
+/** source_fetch() - have one commit of a repository in the cache, whatever the URL's ref means now;
+ * no network if it is there. Return: as source_resolve() */
+int source_fetch(const struct source_options *o, const struct git_url *u, const char *commit,
+		 struct source_commit *ret, struct error *err) MUST_CHECK;
+
 /* --- reading a commit --- */
 
 enum source_kind {

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/git_url.h"
 #include "base/text.h"
 #include "spec/fields/decode.h"
 #include "spec/fields/image_name.h"
@@ -14,6 +15,8 @@
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
+
+enum { SHA256_DIGITS = 64 };
 
 static const char *const patterns[CHECK_COUNT] = {
 	[CHECK_NAME] = "^[a-z0-9][a-z0-9-]{0,62}$",
@@ -27,6 +30,9 @@ static const char *const patterns[CHECK_COUNT] = {
 	[CHECK_SCHEME] = "^https?$",
 	[CHECK_URL_PATH] = "^/",
 	[CHECK_ENV_NAME] = "^[A-Za-z_][A-Za-z0-9_.-]*$",
+	[CHECK_DIGEST] = "^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$",
+	[CHECK_COMMIT] = "^[0-9a-f]{40}$",
+	[CHECK_SHA256] = "^[0-9a-f]{64}$",
 };
 
 const char *text_check_pattern(enum text_check check)
@@ -290,6 +296,43 @@ static void check_form(struct decode *d, const struct node *n, const char *s, en
 		       "expected %s, got \"%s\"", want, shown(d, s));
 }
 
+static void check_hex(struct decode *d, const struct node *n, const char *s, size_t digits,
+		      const char *what)
+{
+	if (strlen(s) != digits || s[strspn(s, DIGITS "abcdef")])
+		report_help(report(d->diags, "E307", n->pos, n->width, "\"%s\" is no %s",
+				   shown(d, s), what),
+			    "it has %zu hexadecimal digits, the letters lower-case", digits);
+}
+
+static void check_digest(struct decode *d, const struct node *n, const char *s)
+{
+	const char *problem = image_digest_problem(s);
+
+	if (problem)
+		report_help(report(d->diags, "E303", n->pos, n->width, "\"%s\" is no digest",
+				   shown(d, s)),
+			    "%s", problem);
+}
+
+/* A key that is looked up has to be written as we write it. */
+static void check_git_url(struct decode *d, const struct node *n, const char *s)
+{
+	AUTO_GIT_URL u = GIT_URL_INIT;
+	AUTO_ERROR err = ERROR_INIT;
+	AUTO_FREE char *text = NULL;
+
+	if (git_url_parse(s, &u, &err) < 0) {
+		report(d->diags, "E703", n->pos, n->width, "%s", error_message(&err));
+		return;
+	}
+	text = git_url_text(&u);
+	if (strcmp(text, s) != 0)
+		report_hint(report(d->diags, "E703", n->pos, n->width,
+				   "\"%s\" is not the form a lock has", shown(d, s)),
+			    "%s", shown(d, text));
+}
+
 void check_text(struct decode *d, enum text_check check, const struct node *n, const char *s)
 {
 	const char *rule = name_rule(check, s);
@@ -339,6 +382,18 @@ void check_text(struct decode *d, enum text_check check, const struct node *n, c
 	case CHECK_SUBPATH:
 		check_form(d, n, s, check);
 		break;
+	case CHECK_DIGEST:
+		check_digest(d, n, s);
+		break;
+	case CHECK_COMMIT:
+		check_hex(d, n, s, GIT_COMMIT_DIGITS, "commit");
+		break;
+	case CHECK_SHA256:
+		check_hex(d, n, s, SHA256_DIGITS, "SHA-256");
+		break;
+	case CHECK_GIT_URL:
+		check_git_url(d, n, s);
+		break;
 	case CHECK_NONE:
 	case CHECK_NAME:
 	case CHECK_VAR:
@@ -360,6 +415,10 @@ void check_key(struct decode *d, enum text_check check, const struct node *key, 
 	}
 	if (check == CHECK_HOST_PORT) {
 		check_host(d, key, key->text, false);
+		return;
+	}
+	if (check == CHECK_IMAGE || check == CHECK_PLATFORM || check == CHECK_GIT_URL) {
+		check_text(d, check, key, key->text);
 		return;
 	}
 	const char *rule = name_rule(check, key->text);

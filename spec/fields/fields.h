@@ -86,6 +86,10 @@ enum text_check {
 	CHECK_URL_PATH,
 	CHECK_SUBPATH,
 	CHECK_ENV_NAME, /* [A-Za-z_][A-Za-z0-9_]* */
+	CHECK_DIGEST,   /* sha256: or sha512: with its digits */
+	CHECK_COMMIT,
+	CHECK_SHA256, /* 64 hexadecimal digits */
+	CHECK_GIT_URL,
 	CHECK_ULIMIT,
 	CHECK_SYSCTL,
 	CHECK_COUNT
@@ -142,7 +146,7 @@ extern const struct object_type environment_type, container_type, process_type, 
 	port_type, network_type, volume_type, file_type, secret_type, var_type, defaults_type,
 	resources_type, restart_type, stop_type, logging_type, health_type, dependency_type,
 	watch_type, hooks_type, process_dependency_type;
-extern const struct object_type config_type;
+extern const struct object_type config_type, lock_type;
 
 /** field_find() - by name; NULL */
 const struct field *field_find(const struct object_type *t, const char *name);

@@ -13,7 +13,7 @@
 
 enum { NAME_MAX_BYTES = 255, TAG_MAX = 128 };
 
-static const char *digest_problem(const char *s)
+const char *image_digest_problem(const char *s)
 {
 	size_t want = 0;
 	if (str_starts(s, "sha256:"))
@@ -85,7 +85,7 @@ const char *image_name_parse(const char *text, struct image_name *ret, const cha
 	if (at) {
 		*ret_code = "E303";
 		ret->digest = *ret_at = (size_t)(at - text) + 1;
-		const char *problem = digest_problem(at + 1);
+		const char *problem = image_digest_problem(at + 1);
 		if (problem)
 			return problem;
 		*ret_code = "E301";

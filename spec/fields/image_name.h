@@ -19,6 +19,8 @@ struct image_name {
  * the offset of the part */
 const char *image_name_parse(const char *text, struct image_name *ret, const char **ret_code,
 			     size_t *ret_at);
+/** image_digest_problem() - why a text can be no digest, NULL if it can; lent */
+const char *image_digest_problem(const char *s);
 /** check_image() - for the image key: reports E301 and E303 */
 void check_image(struct decode *d, const struct node *n, const char *text);
 

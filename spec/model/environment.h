@@ -422,6 +422,14 @@ struct spec_defaults {
 struct spec_arena;
 struct spec_sources;
 
+/* A file that was included from git. */
+struct spec_pinned {
+	const char *url; /* canonical */
+	const char *commit, *sha256;
+};
+
+struct spec_lock;
+
 struct environment {
 	struct spec_object o;  /* o.name: see below */
 	struct spec_text name; /* always set: "name", or the folder's name */
@@ -462,7 +470,13 @@ struct environment {
 	/* Computed: variables of the host whose value a container may get, sorted. Not those of
 	 * secrets */
 	struct spec_texts host_vars;
-	const char *file; /* of the first spec file, as given; absolute folder in dir */
+	/* Computed: what was included from git, and what it was */
+	struct {
+		struct spec_pinned *items;
+		size_t count;
+	} pinned;
+	const struct spec_lock *lock; /* the file beside the spec (spec/lock.h); NULL = none */
+	const char *file;             /* of the first spec file, as given; absolute folder in dir */
 	const char *dir;
 	struct spec_arena *arena;     /* owned: all of the above */
 	struct spec_sources *sources; /* counted reference: the text of the files, for snippets */

@@ -83,6 +83,11 @@ void config_manual(struct buffer *out)
 	add_sections(out, &config_type, "");
 }
 
+void lock_manual(struct buffer *out)
+{
+	add_sections(out, &lock_type, "");
+}
+
 enum which { ALL_KEYS, LATER_KEYS };
 
 static void add_paths(struct strlist *out, const struct object_type *type, const char *path,

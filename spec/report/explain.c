@@ -123,8 +123,15 @@ static const struct explanation explanations[] = {
 	  "It is not there, or only for other processors, or the registry does not answer. "
 	  "ctrz validate --registry asks for it.",
 	  "Mend the name or the tag, or take an image for this host's platform.", NULL, NULL },
-	{ "E305", "The lock would change.", "--locked was given and env.lock says something else.",
-	  "Run without --locked, look at the difference, commit env.lock.", NULL, NULL },
+	{ "E305", "The lock would change.",
+	  "--locked was given, and env.lock is not there, lacks something or has something that is "
+	  "not used any more.",
+	  "Run ctrz lock, look at the difference, commit env.lock.", NULL, NULL },
+	{ "E307", "The lock cannot be used.",
+	  "A newer ctrz wrote env.lock, it was edited by hand, or a file from git is not the one "
+	  "it was made of.",
+	  "Look into what changed it. If all is well, remove env.lock and run ctrz lock.", NULL,
+	  NULL },
 	{ "E401", "A file or folder of the host is missing.",
 	  "ctrz makes nothing on your host unasked.",
 	  "Make it, or write create: dir in the long form of the mount.",

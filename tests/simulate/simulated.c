@@ -170,36 +170,75 @@ static void fill_image(const char *reference, struct image *ret)
 			       .disk = xasprintf("/images/%s", reference) };
 }
 
+/* What was pulled by a digest, a line each. */
+struct image_store {
+	char *pulled;
+};
+
 WRAP(int, image_store_open, const struct image_store_options *o, struct image_store **ret,
      struct error *err)
 {
 	AUTO_FREE char *index = path_join(o->paths->data, "images.json");
 
-	*ret = xcalloc(1, 1);
+	*ret = xcalloc(1, sizeof(**ret));
+	(*ret)->pulled = path_join(o->paths->data, "pulled");
 	return o->reads_only || file_exists(index) ? 0
 						   : file_write_atomic(index, "{}", 2, 0600, err);
 }
 
 WRAP(void, image_store_close, struct image_store *s)
 {
+	if (s)
+		free(s->pulled);
 	free(s);
 }
 
+/* "sha256:..." of a reference, or made of a digest's digits alone; owned, NULL if it has none. */
+static char *digest_of(const char *reference)
+{
+	const char *digest = strstr(reference, "sha256:");
+
+	if (strlen(reference) == 64 && strspn(reference, "0123456789abcdef") == 64)
+		return xasprintf("sha256:%s", reference);
+	return xstrdup_null(digest);
+}
+
+/* Of every name there is an image here, but by digest only the one of all names and those that were
+ * pulled. */
 WRAP(int, image_store_find, struct image_store *s, const char *reference, struct image *ret,
      struct error *err)
 {
-	(void)s;
-	(void)err;
+	AUTO_FREE char *digest = digest_of(reference);
+	AUTO_BUFFER pulled = BUFFER_INIT;
+	AUTO_ERROR none = ERROR_INIT;
+
 	fill_image(reference, ret);
+	if (!digest || strcmp(digest, ret->digest) == 0)
+		return 0;
+	if (file_read(s->pulled, 1 << 20, &pulled, &none) < 0 ||
+	    !strstr(buffer_str(&pulled), digest)) {
+		image_release(ret);
+		return error_set(err, E_NOT_FOUND, "no image here has the digest '%s'", digest);
+	}
+	free(ret->digest);
+	ret->digest = xstrdup(digest);
 	return 0;
 }
 
 WRAP(int, image_store_pull, struct image_store *s, const char *reference, struct image *ret,
      struct error *err)
 {
-	(void)s;
+	const char *digest = strstr(reference, "sha256:");
+	AUTO_CLOSE int fd = -1;
+
 	(void)err;
 	fill_image(reference, ret);
+	if (!digest)
+		return 0;
+	fd = open(s->pulled, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	(void)dprintf(fd, "%s\n", reference);
+	free(ret->digest);
+	ret->digest = xstrdup(digest);
 	return 0;
 }
 
@@ -217,6 +256,8 @@ WRAP(int, image_store_ask, struct image_store *s, const char *reference, struct 
 		(void)dprintf(fd, "%s\n", reference);
 	if (digest && strcmp(digest, "dead") == 0)
 		return error_set(err, E_UNAVAILABLE, "the registry does not answer");
+	if (strstr(reference, "@"))
+		digest = strchr(reference, '@') + 1;
 	*ret = (struct image_offer){ .digest = xstrdup_null(digest), .is_here = !digest };
 	if (digest)
 		ret->download_bytes = 38 << 20;

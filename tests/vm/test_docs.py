@@ -8,7 +8,7 @@ import ctrzlib
 def test_manual_pages(tmp_path):
     r = ctrzlib.run([ctrzlib.ROOT / "docs" / "man" / "build", ctrzlib.CTRZ, tmp_path])
     assert r.code == 0, r
-    for name in ("ctrz.1", "env.yaml.5", "ctrz-config.5", "ctrz-protocol.7", "vminitd.8"):
+    for name in ("ctrz.1", "env.yaml.5", "env.lock.5", "ctrz-config.5", "ctrz-protocol.7", "vminitd.8"):
         r = ctrzlib.run(["mandoc", "-Tlint", "-W", "error", tmp_path / name])
         assert r.code == 0, r
     help_text = subprocess.run([ctrzlib.CTRZ, "help"], capture_output=True, text=True, check=True).stdout

@@ -106,7 +106,7 @@ static int run_diff(struct cli *cli, const struct options *o, struct error *err)
 		r = settings_load(cli, &config, err);
 	if (r == 0)
 		r = open_wanted(cli, &target, &config, &w, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	world_load_applied(&w);
 	if (!w.applied)

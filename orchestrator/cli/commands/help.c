@@ -99,6 +99,8 @@ static int run_man(struct cli *cli, const struct options *o, struct error *err)
 		spec_manual(&b);
 	else if (strcmp(page, "config.yaml") == 0)
 		config_manual(&b);
+	else if (strcmp(page, "env.lock") == 0)
+		lock_manual(&b);
 	else
 		return cli_usage(cli, err, "no generated part for '%s'", page);
 	return out_write(&b, err);
@@ -107,7 +109,7 @@ static int run_man(struct cli *cli, const struct options *o, struct error *err)
 /* Used by the build of the manual pages. */
 const struct command cmd_man = {
 	.name = "__man",
-	.operands = "[env.yaml|config.yaml]",
+	.operands = "[env.yaml|env.lock|config.yaml]",
 	.summary = "print the commands or the keys of a file in scdoc",
 	.run = run_man,
 	.flags = COMMAND_NO_SETUP | COMMAND_HIDDEN,

@@ -38,12 +38,11 @@ static int run_plan_command(struct cli *cli, const struct options *o, struct err
 	AUTO_PLAN plan = { 0 };
 	int r = target_find(cli, o, &target, err);
 
-	target.update = option_given(o, "update");
 	if (r == 0)
 		r = settings_load(cli, &config, err);
 	if (r == 0)
 		r = open_wanted(cli, &target, &config, &w, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	world_load_applied(&w);
 	r = world_observe(&w, err);
@@ -65,6 +64,7 @@ static int run_plan_command(struct cli *cli, const struct options *o, struct err
 static const struct option_def plan_options[] = {
 	SPEC_OPTIONS,
 	UPDATE_OPTION,
+	LOCKED_OPTION,
 	{ .name = "out",
 	  .letter = 'o',
 	  .value = "FILE",

@@ -33,6 +33,7 @@ static int run_validate(struct cli *cli, const struct options *o, struct error *
 
 static const struct option_def validate_options[] = {
 	SPEC_OPTIONS,
+	LOCKED_OPTION,
 	{ .name = "strict", .help = "also say what is only doubtful" },
 	{ .name = "registry", .help = "also ask the registries whether the images can be had" },
 	{ .name = "all", .help = "accept keys of the language that have no effect yet" },
@@ -105,6 +106,7 @@ static int run_config(struct cli *cli, const struct options *o, struct error *er
 
 static const struct option_def config_options[] = {
 	SPEC_OPTIONS,
+	LOCKED_OPTION,
 	{ .name = "hash", .help = "print the SHA-256 of what takes part in comparisons" },
 	{ .name = "no-origins", .help = "leave out the comments that say where a value is from" },
 	OPTIONS_END,

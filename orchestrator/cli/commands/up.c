@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "orchestrator/cli/ask_secret.h"
 #include "orchestrator/cli/confirm.h"
+#include "orchestrator/cli/locking.h"
 #include "orchestrator/cli/open.h"
 #include "orchestrator/cli/output.h"
 #include "orchestrator/cli/plan_file.h"
@@ -177,6 +178,9 @@ static int nothing_to_do(struct upping *u, struct error *err)
 {
 	int r = settle_source(u, err);
 
+	if (r == 0)
+		r = lock_settle(&u->w, err);
+
 	return r < 0 ? r : report_nothing(u, err);
 }
 
@@ -274,6 +278,8 @@ static int apply_changes(struct upping *u, struct error *err)
 	r = ask_secrets(&u->w, &u->plan, err);
 	if (r == 0)
 		r = settle_source(u, err);
+	if (r == 0)
+		r = lock_settle(&u->w, err);
 	if (r < 0)
 		return r;
 	r = run_plan(u->cli, &o, u->progress, &result, err);
@@ -310,21 +316,21 @@ static int follow_file(struct upping *u, struct error *err)
 /* What is wanted: the file, or a saved plan. */
 static int find_target(struct upping *u, const struct options *o, struct error *err)
 {
-	static const char *const others[] = { "file", "profile", "update", "environment" };
+	static const char *const others[] = { "file", "profile", "update", "locked",
+					      "environment" };
 	const char *path = option_arg(o, 0);
 	int r;
 
 	if (!path || !plan_file_is(path)) {
-		r = target_find(u->cli, o, &u->target, err);
-		u->target.update = option_given(o, "update");
-		return r;
+		return target_find(u->cli, o, &u->target, err);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (option_given(o, others[i]) || o->args.count > 1)
-			return cli_usage(u->cli, err,
-					 "'%s' is a saved plan: it says itself what it is for, and "
-					 "takes no further names, -f, --profile, --update or -e",
-					 path);
+			return cli_usage(
+				u->cli, err,
+				"'%s' is a saved plan: it says itself what it is for, and "
+				"takes no further names, -f, --profile, --update, --locked or -e",
+				path);
 	r = plan_file_read(path, &u->saved, err);
 	if (r == 0)
 		r = plan_file_target(&u->saved, &u->target, err);
@@ -360,7 +366,7 @@ static int run_up(struct cli *cli, const struct options *o, struct error *err)
 		r = open_wanted(cli, &u.target, &u.config, &u.w, err);
 	if (r == 0)
 		r = trust_require(cli, o, u.target.file, &u.w.source, u.w.wanted, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	u.lock = lock_world(cli, &u.w, "ctrz up", u.lock_timeout_ms, err);
 	if (u.lock < 0)
@@ -382,6 +388,7 @@ static int run_up(struct cli *cli, const struct options *o, struct error *err)
 static const struct option_def up_options[] = {
 	SPEC_OPTIONS,
 	UPDATE_OPTION,
+	LOCKED_OPTION,
 	DRY_RUN_OPTION,
 	{ .name = "cold", .help = "boot the kernel, start from no template" },
 	{ .name = "fail-fast", .help = "begin nothing more once something failed" },

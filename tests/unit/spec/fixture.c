@@ -84,6 +84,20 @@ static char *fake_subnet_holder(void *arg, uint32_t base, unsigned bits)
 	return NULL;
 }
 
+/* What a repository has: the commit that is pinned, or its own. */
+static int fake_include(void *arg, const char *url, const char *pinned, char **ret_path,
+			char **ret_commit, struct error *err)
+{
+	struct fixture *f = arg;
+	const char *words = map_get(&f->includes, url);
+	const char *path = words ? strchr(words, ' ') : NULL;
+	if (!path)
+		return error_set(err, E_NOT_FOUND, "there is no such repository");
+	*ret_commit = pinned ? xstrdup(pinned) : xstrndup(words, (size_t)(path - words));
+	*ret_path = xasprintf("/project/%s", path + 1);
+	return 0;
+}
+
 static void set_pair(struct map *m, char *words)
 {
 	char *value = strpbrk(words, " =");
@@ -134,6 +148,14 @@ static void set_one(struct fixture *f, const char *word, char *rest)
 		strlist_add(&f->profiles, rest);
 	} else if (str_equal(word, "overlay")) {
 		strlist_printf(&f->overlays, "/project/%s", rest);
+	} else if (str_equal(word, "include")) {
+		set_pair(&f->includes, rest);
+		h->include = fake_include;
+	} else if (str_equal(word, "platform")) {
+		h->platform = f->platform = xstrdup(rest);
+	} else if (str_equal(word, "lock") || str_equal(word, "locked")) {
+		f->lock = str_equal(word, "lock") ? SPEC_LOCK_USE : SPEC_LOCK_STRICT;
+		strlist_printf(&f->overlays, "/project/%s", rest);
 	} else if (str_equal(word, "strict")) {
 		f->is_strict = true;
 	} else if (str_equal(word, "now")) {
@@ -171,11 +193,13 @@ void fixture_release(struct fixture *f)
 	map_release(&f->env, free);
 	map_release(&f->ports, free);
 	map_release(&f->images, free);
+	map_release(&f->includes, free);
 	strlist_release(&f->routes);
 	strlist_release(&f->profiles);
 	strlist_release(&f->overlays);
 	free(f->home);
 	free(f->state);
+	free(f->platform);
 }
 
 int fixture_load(struct fixture *f, const char *text, size_t size, struct environment **ret,
@@ -189,6 +213,8 @@ int fixture_load(struct fixture *f, const char *text, size_t size, struct enviro
 	o.profile_count = f->profiles.count;
 	o.files = (const char *const *)f->overlays.items;
 	o.file_count = f->overlays.count;
+	o.lock = f->lock;
+	o.first_name = f->lock ? "env.yaml" : NULL;
 	if (!f->overlays.count) {
 		o.text = text;
 		o.text_size = size;

@@ -6,6 +6,8 @@
  *   #@ cpus N             #@ memory SIZE         #@ available SIZE       #@ home PATH
  *   #@ profile NAME       #@ strict              #@ now (keys without effect are refused)
  *   #@ state PATH
+ *   #@ lock NAME          the file's own name: with the lock beside it; locked: as --locked
+ *   #@ platform OS/ARCH   #@ include URL COMMIT NAME
  *   #@ low-ports          #@ overlay NAME       #@ image REFERENCE PLATFORMS
  */
 #ifndef CTRZ_TESTS_SPEC_FIXTURE_H
@@ -17,11 +19,12 @@
 
 struct fixture {
 	const char *dir; /* where the files of "/project" really are; lent */
-	struct map paths, real, env, ports, images;
+	struct map paths, real, env, ports, images, includes;
 	struct strlist routes, profiles, overlays;
 	struct spec_host host;
 	bool is_strict, refuses_later;
-	char *home, *state; /* owned */
+	enum spec_lock_mode lock;
+	char *home, *state, *platform; /* owned */
 };
 
 /** fixture_init() - from the head of @text */

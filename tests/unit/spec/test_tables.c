@@ -88,6 +88,7 @@ TEST(rows_are_whole)
 {
 	check_rows(&environment_type);
 	check_rows(&config_type);
+	check_rows(&lock_type);
 }
 
 /* The keys this version refuses with E120. The file is what a reader of the manual is told. */
