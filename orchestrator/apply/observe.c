@@ -43,6 +43,10 @@ static char *process_trouble(const struct status_process *p)
 
 static void find_trouble(const struct machine_status *s, struct observed_container *to)
 {
+	if (s->is_paused) {
+		to->trouble = xstrdup("paused");
+		return;
+	}
 	for (size_t i = 0; !to->trouble && i < s->process_count; i++) {
 		to->trouble = process_trouble(&s->processes[i]);
 		to->trouble_is_process = to->trouble != NULL;

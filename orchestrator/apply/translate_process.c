@@ -155,7 +155,8 @@ void translate_process(const struct spec_container *c, const struct image *image
 	AUTO_STRLIST of_container = STRLIST_INIT;
 
 	*ret = (struct msg_spawn){ 0 };
-	add_command(words->command, &ret->argv);
+	if (words->command)
+		add_command(words->command, &ret->argv);
 	merge_env(&c->env, &image->config.env, &of_container);
 	merge_env(words->env ? words->env : &none, &of_container, &ret->env);
 	ret->working_dir =
@@ -211,7 +212,8 @@ static uint64_t stop_time(const struct spec_container *c)
 int translate_stop(const struct spec_container *c, const char *image_signal, int *ret_signal,
 		   uint64_t *ret_grace_ms, struct error *err)
 {
-	const char *name = c && c->stop.signal.text ? c->stop.signal.text : image_signal;
+	/* What the file leaves out is the image's to say. */
+	const char *name = c && c->stop.signal.at.pos.line ? c->stop.signal.text : image_signal;
 	int sig = name ? spec_signal_number(name) : SIGTERM;
 
 	if (!sig && c)

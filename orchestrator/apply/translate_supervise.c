@@ -206,14 +206,17 @@ int translate_supervise(const struct translate_input *in, struct machine_config 
 {
 	const struct spec_container *c = in->container;
 	struct msg_supervise *s = &ret->supervise;
-	int sig = c->stop.signal.text ? spec_signal_number(c->stop.signal.text) : 0;
+	uint64_t grace_ms;
+	int sig;
 
+	if (translate_stop(c, in->image->config.stop_signal, &sig, &grace_ms, err) < 0)
+		return -(int)err->code;
 	*s = (struct msg_supervise){
 		.restart = restart_of(&c->restart),
 		.restart_max = (uint32_t)c->restart.max.value,
 		.backoff_ms =
 			c->restart.backoff.at.pos.line ? (uint32_t)c->restart.backoff.value : 0,
-		.stop_signal = sig ? (uint32_t)sig : SIGTERM,
+		.stop_signal = (uint32_t)sig,
 		.stop_grace_ms = milliseconds(&c->stop.grace, (uint32_t)STOP_GRACE_DEFAULT_MS),
 		.log_max_bytes = ret->log_max_bytes,
 		.log_files = ret->log_files,

@@ -208,7 +208,6 @@ static const char *elsewhere(const char *name)
 		{ "images", "ctrz image ls" },
 		{ "rmi", "ctrz image rm" },
 		{ "list", "ctrz ls" },
-		{ "kill", "ctrz stop" },
 		{ "rm", "ctrz down" },
 		{ "destroy", "ctrz down" },
 		{ "delete", "ctrz down" },

@@ -63,7 +63,8 @@ char *command_full_name(const struct command *c);
 
 /* One file each: commands/<name>.c. */
 extern const struct command cmd_up, cmd_plan, cmd_down, cmd_ls, cmd_ps, cmd_logs, cmd_exec, cmd_run;
-extern const struct command cmd_attach, cmd_cp;
+extern const struct command cmd_attach, cmd_cp, cmd_kill, cmd_pause, cmd_stats, cmd_top,
+	cmd_unpause;
 extern const struct command cmd_diff, cmd_events, cmd_inspect, cmd_lock, cmd_port, cmd_wait;
 extern const struct command cmd_start, cmd_stop, cmd_restart, cmd_init, cmd_import, cmd_validate,
 	cmd_config, cmd_graph;

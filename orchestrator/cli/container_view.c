@@ -74,6 +74,8 @@ const char *container_status_name(const struct container_view *v)
 	if (v->c->stopped &&
 	    (v->status.phase == MACHINE_ABSENT || v->status.phase == MACHINE_EXITED))
 		return "stopped";
+	if (v->status.phase == MACHINE_RUNNING && v->status.is_paused)
+		return "paused";
 	return phase_names[v->status.phase];
 }
 

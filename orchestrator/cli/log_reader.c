@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "runtime/machine/keeper_log.h"
 
 enum { ROTATED_MAX = 100, CHUNK = 65536 };
@@ -109,7 +110,7 @@ static int read_fd(struct log_source *s, size_t index, int fd, struct log_entrie
 /* Open "log" of the folder; a missing one is no failure. */
 static int open_current(struct log_source *s, struct error *err)
 {
-	AUTO_FREE char *path = xasprintf("%s/log", s->folder);
+	AUTO_FREE char *path = path_join(s->folder, s->name);
 	struct stat st;
 	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (s->fd < 0)
@@ -125,13 +126,13 @@ static int read_rotated(struct log_source *s, size_t index, struct log_entries *
 {
 	unsigned oldest = 0;
 	for (unsigned i = 1; i <= ROTATED_MAX; i++) {
-		AUTO_FREE char *path = xasprintf("%s/log.%u", s->folder, i);
+		AUTO_FREE char *path = xasprintf("%s/%s.%u", s->folder, s->name, i);
 		if (access(path, F_OK) < 0)
 			break;
 		oldest = i;
 	}
 	for (unsigned i = oldest; i >= 1; i--) {
-		AUTO_FREE char *path = xasprintf("%s/log.%u", s->folder, i);
+		AUTO_FREE char *path = xasprintf("%s/%s.%u", s->folder, s->name, i);
 		AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		if (fd < 0)
 			continue; /* rotated away in between */
@@ -177,7 +178,7 @@ int log_source_read_all(struct log_source *s, size_t index, const char *since, u
 int log_source_read_new(struct log_source *s, size_t index, struct log_entries *out,
 			struct error *err)
 {
-	AUTO_FREE char *path = xasprintf("%s/log", s->folder);
+	AUTO_FREE char *path = path_join(s->folder, s->name);
 	struct stat st;
 	int r = 0;
 	if (s->fd >= 0)

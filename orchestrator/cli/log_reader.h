@@ -30,14 +30,15 @@ struct log_entries {
 
 /* The logs of one container. */
 struct log_source {
-	char *folder; /* owned; holds log, log.1, ... */
-	int fd;       /* of "log", -1 = not there */
+	char *folder;     /* owned; holds log, log.1, ... */
+	const char *name; /* of the newest file: "log" */
+	int fd;           /* of "log", -1 = not there */
 	ino_t inode;
 	struct buffer rest;       /* the end of the file that has no newline yet */
 	struct log_entry partial; /* parts of a line still open; text NULL = none */
 };
 
-#define LOG_SOURCE_INIT ((struct log_source){ .fd = -1 })
+#define LOG_SOURCE_INIT ((struct log_source){ .name = "log", .fd = -1 })
 
 void log_entries_release(struct log_entries *e);
 void log_source_release(struct log_source *s);

@@ -3,18 +3,19 @@
 /*
  * DOC: Theory of Operation
  *
- * The connection carries one process as STREAM_MAIN. Output is written as it comes, with blocking
- * writes: a slow reader of ours holds back credit and so, in the end, the process itself. Input is
- * read while there is credit for it. A file cannot be watched, it is always ready: it is read from
- * a timer between other events.
+ * The connection carries one process as STREAM_MAIN. Output is written as far as its reader takes
+ * it (session_output.c), and only then is there new credit: a slow reader holds back that channel
+ * and so, in the end, the process, but neither the other channel nor input, sizes and signals.
+ * Input is read while there is credit for it. A file cannot be watched, it is always ready: it is
+ * read from a timer between other events. The session ends when its output is written.
  *
  * The terminal is put into raw mode for the session and restored on every way out, also by a signal
  * that ends or stops us. When it hangs up, so does the process's own: the connection is closed.
  */
 #include "runtime/guest/session.h"
+#include "runtime/guest/session_output.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -37,7 +38,10 @@ struct session {
 	struct frame_decoder in;
 	struct buffer out;
 	struct credit_sender input;
-	struct credit_receiver output[CHANNEL_COUNT];
+	struct credit_receiver credit[CHANNEL_COUNT];
+	struct session_output output[CHANNEL_COUNT]; /* of stdout and stderr */
+	bool is_over;                                /* what is left is to be written */
+	int end;
 	bool input_ended, input_watched, input_is_file, has_source, writes;
 	struct detach_keys detach;
 	bool is_leaving, has_left;
@@ -53,11 +57,33 @@ struct session {
 static void on_input(void *arg, uint32_t events);
 static void on_socket(void *arg, uint32_t events);
 
+static bool is_written(const struct session *s)
+{
+	return !session_output_waits(&s->output[CHANNEL_STDOUT]) &&
+	       !session_output_waits(&s->output[CHANNEL_STDERR]);
+}
+
+/* Nothing more comes; what has come is still written. */
+static void end_when_written(struct session *s, int end)
+{
+	if (s->is_over)
+		return;
+	s->is_over = true;
+	s->end = end;
+	loop_unwatch(s->loop, s->sock);
+	if (s->input_watched)
+		loop_unwatch(s->loop, s->o->stdin_fd);
+	s->input_ended = true;
+	s->input_watched = false;
+	if (is_written(s))
+		loop_stop(s->loop, end);
+}
+
 static void end_broken(struct session *s, const char *what)
 {
 	if (!error_is_set(s->err))
 		(void)error_set(s->err, E_UNAVAILABLE, "the machine went away: %s", what);
-	loop_stop(s->loop, SESSION_BROKEN);
+	end_when_written(s, SESSION_BROKEN);
 }
 
 static void on_input_timer(void *arg)
@@ -92,6 +118,8 @@ static void arrange_input(struct session *s)
 
 static void flush(struct session *s)
 {
+	if (s->is_over)
+		return;
 	while (s->out.size > 0) {
 		ssize_t n = send(s->sock, s->out.data, s->out.size, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
@@ -168,31 +196,28 @@ static void on_input(void *arg, uint32_t events)
 	flush(s);
 }
 
-/* All of it, whether or not the descriptor blocks. Return: false if nobody reads it any more */
-static bool write_output(int fd, const char *at, size_t size)
+static void grant(struct session *s, enum msg_channel channel, size_t consumed)
 {
-	while (size > 0) {
-		ssize_t n = write(fd, at, size);
-		struct pollfd p = { .fd = fd, .events = POLLOUT };
-		if (n >= 0) {
-			at += n;
-			size -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			(void)poll(&p, 1, -1);
-		} else if (errno != EINTR) {
-			return false;
-		}
-	}
-	return true;
+	message_add_credit(&s->out, STREAM_MAIN, channel,
+			   credit_consumed(&s->credit[channel], consumed));
+}
+
+/* A reader took what was waiting for it. */
+static void on_written(void *arg, enum msg_channel channel, size_t size)
+{
+	struct session *s = arg;
+
+	grant(s, channel, size);
+	flush(s);
+	if (s->is_over && is_written(s))
+		loop_stop(s->loop, s->end);
 }
 
 static void on_data(struct session *s, const struct frame *f)
 {
-	int fd = f->channel == CHANNEL_STDERR ? s->o->stderr_fd : s->o->stdout_fd;
-
 	if (f->channel != CHANNEL_STDOUT && f->channel != CHANNEL_STDERR)
 		return;
-	if (!credit_received(&s->output[f->channel], f->size)) {
+	if (!credit_received(&s->credit[f->channel], f->size)) {
 		end_broken(s, "its keeper broke the protocol");
 		return;
 	}
@@ -203,14 +228,11 @@ static void on_data(struct session *s, const struct frame *f)
 			loop_stop(s->loop, SESSION_LEFT);
 			return;
 		}
-		fd = -1;
+		grant(s, (enum msg_channel)f->channel, f->size);
+		return;
 	}
-	/* Output nobody reads is dropped: the process ends by its own rules, its exit code still
-	 * counts. */
-	if (fd >= 0)
-		(void)write_output(fd, f->payload, f->size);
-	message_add_credit(&s->out, STREAM_MAIN, (enum msg_channel)f->channel,
-			   credit_consumed(&s->output[f->channel], f->size));
+	grant(s, (enum msg_channel)f->channel,
+	      session_output_add(&s->output[f->channel], f->payload, f->size));
 }
 
 static void on_credit(struct session *s, const struct frame *f)
@@ -236,7 +258,7 @@ static void on_exited(struct session *s, const struct frame *f)
 	s->exit_code = m.code;
 	if (s->o->ret_oom_killed)
 		*s->o->ret_oom_killed = m.oom_killed;
-	loop_stop(s->loop, SESSION_ENDED);
+	end_when_written(s, SESSION_ENDED);
 }
 
 static void on_frame(struct session *s, const struct frame *f)
@@ -276,7 +298,7 @@ static void on_socket(void *arg, uint32_t events)
 		if (n > 0)
 			frame_decoder_add(&s->in, chunk, (size_t)n);
 	}
-	while (!loop_is_stopped(s->loop, NULL)) {
+	while (!s->is_over && !loop_is_stopped(s->loop, NULL)) {
 		r = frame_decoder_next(&s->in, &f, s->err);
 		if (r < 0)
 			end_broken(s, "its keeper broke the protocol");
@@ -293,7 +315,7 @@ static void on_signal(void *arg, int sig)
 	struct msg_signal m = { (uint32_t)sig };
 	AUTO_ERROR err = ERROR_INIT;
 
-	if (!s->o->forward_signals || (sig == SIGHUP && s->o->tty)) {
+	if (!s->o->forward_signals || (sig == SIGHUP && s->o->tty) || s->is_over) {
 		s->ended_by = sig;
 		loop_stop(s->loop, SESSION_BROKEN);
 		return;
@@ -385,6 +407,21 @@ static bool is_null_device(int fd)
 	       a.st_rdev == b.st_rdev;
 }
 
+static void open_outputs(struct session *s)
+{
+	const int fds[] = {
+		[CHANNEL_STDOUT] = s->o->stdout_fd, [CHANNEL_STDERR] = s->o->stderr_fd
+	};
+
+	for (int i = 0; i < CHANNEL_COUNT; i++) {
+		bool is_used = i != CHANNEL_STDIN && !s->o->io;
+
+		session_output_open(&s->output[i], s->loop, (enum msg_channel)i,
+				    is_used ? fds[i] : -1, on_written, s);
+		s->credit[i] = CREDIT_RECEIVER_INIT;
+	}
+}
+
 static void begin(struct session *s)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
@@ -419,8 +456,7 @@ int session_run(int sock, const struct session_options *o, int *ret_exit_code, s
 	};
 	sigset_t before;
 
-	for (int i = 0; i < CHANNEL_COUNT; i++)
-		s.output[i] = CREDIT_RECEIVER_INIT;
+	open_outputs(&s);
 	frame_decoder_init(&s.in, FRAME_SOCKET);
 	(void)sigprocmask(SIG_SETMASK, NULL, &before);
 	begin(&s);
@@ -431,7 +467,9 @@ int session_run(int sock, const struct session_options *o, int *ret_exit_code, s
 	frame_decoder_release(&s.in);
 	(void)close(sock);
 	buffer_release(&s.out);
-	if (s.has_exited) {
+	for (int i = 0; i < CHANNEL_COUNT; i++)
+		session_output_close(&s.output[i]);
+	if (s.has_exited && !s.ended_by) {
 		*ret_exit_code = (int)(s.exit_code & 0xff);
 		return 0;
 	}

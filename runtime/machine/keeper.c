@@ -56,6 +56,8 @@ enum {
 	SIGTERM_GRACE_MS = 10 * 1000,
 	/* Below this a distribution's kernel may not get as far as saying so. */
 	SMALL_MEMORY = 96 << 20,
+	/* Of what the guest's kernel says on its console, twice. */
+	CONSOLE_BYTES = 128 << 10,
 };
 
 static void boot(struct keeper *k);
@@ -208,11 +210,13 @@ static void take_down(struct keeper *k)
 	supervise_reset(k);
 	vm_free(k->vm);
 	k->vm = NULL;
-	k->is_half_changed = false;
+	k->is_half_changed = k->status.is_paused = false;
+	k->freeze_request = 0;
 	k->vm_is_over = false;
 	k->status.qemu_pid = 0;
 	relays_drop(k);
 	keeper_log_end(&k->log);
+	keeper_log_end_lines(&k->console, &k->console_lines, NULL);
 	frame_decoder_restart(&k->guest_in);
 	buffer_clear(&k->guest_out);
 	buffer_clear(&k->guest_words);
@@ -292,6 +296,13 @@ static void on_agent(void *arg, const void *data, size_t size)
 	keeper_from_guest(arg, data, size);
 }
 
+static void on_console(void *arg, const void *data, size_t size)
+{
+	struct keeper *k = arg;
+
+	keeper_log_write_as(&k->console, &k->console_lines, NULL, LOG_STDOUT, data, size);
+}
+
 static void on_restore_timeout(void *arg)
 {
 	struct keeper *k = arg;
@@ -318,7 +329,7 @@ static void ask_hello(struct keeper *k)
 
 static int start_vm(struct keeper *k, struct error *err)
 {
-	static const struct vm_events events = { on_agent, on_vm_ended };
+	static const struct vm_events events = { on_agent, on_vm_ended, on_console };
 	struct template template = TEMPLATE_INIT;
 	AUTO_ERROR why = ERROR_INIT;
 
@@ -548,6 +559,7 @@ void keeper_shut_down(struct keeper *k)
 
 static void stop_running(struct keeper *k, uint32_t sig, uint32_t grace_ms)
 {
+	keeper_thaw(k);
 	if (sig != 0 && sig != SIGKILL && supervise_stop(k, sig, grace_ms))
 		set_phase(k, MACHINE_STOPPING);
 	else
@@ -638,7 +650,10 @@ static int set_up(struct keeper *k, struct error *err)
 	log_set_prefix(m->name);
 	supervise_init(k);
 	k->status.memory_bytes = m->memory_bytes;
-	if (keeper_log_open(&k->log, m->state_dir, m->log_max_bytes, m->log_files, err) < 0)
+	if (keeper_log_open(&k->log, m->state_dir, "log", m->log_max_bytes, m->log_files, err) <
+		    0 ||
+	    keeper_log_open(&k->console, m->state_dir, "console", CONSOLE_BYTES, 1, err) < 0 ||
+	    keeper_watch_clock(k, err) < 0)
 		return -(int)err->code;
 	return clients_listen(k, err);
 }
@@ -649,6 +664,9 @@ static void clean_up(struct keeper *k)
 
 	supervise_release(k);
 	keeper_log_close(&k->log);
+	log_lines_release(&k->console_lines);
+	keeper_log_close(&k->console);
+	keeper_unwatch_clock(k);
 	if (k->config.machine.run_dir && dir_remove_tree(k->config.machine.run_dir, &err) < 0)
 		error_ignore(&err, "remove the run folder");
 	while (k->clients)
@@ -674,7 +692,9 @@ int keeper_main(int argc, char **argv)
 	struct keeper k = {
 		.lock_fd = FD_LOCK,
 		.listen_fd = -1,
+		.clock_fd = -1,
 		.log = KEEPER_LOG_INIT,
+		.console = KEEPER_LOG_INIT,
 		.status = { .phase = MACHINE_ABSENT, .exit_code = -1, .keeper_pid = getpid() },
 		.next_stream = STREAM_FIRST_FREE,
 		.next_request = REQUEST_FIRST_FREE,

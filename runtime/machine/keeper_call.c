@@ -83,7 +83,7 @@ int keeper_receive(int sock, uint64_t timeout_ms, struct buffer *payload, struct
 		return -(int)err->code;
 	uint32_t size = get_be32(header);
 	if (size > FRAME_MAX_PAYLOAD)
-		return error_set(err, E_INTEGRITY, "the machine's keeper speaks another protocol");
+		return keeper_is_another(err);
 	buffer_clear(payload);
 	char *at = buffer_reserve(payload, size);
 	if (receive(sock, at, size, deadline, err) < 0)
@@ -107,4 +107,33 @@ int keeper_error(const struct frame *f, struct error *err)
 	int r = error_set(err, code, "%s", m.text);
 	msg_error_release(&m);
 	return r;
+}
+
+int keeper_not_running(struct error *err)
+{
+	error_clear(err);
+	return error_set(err, E_NOT_FOUND, "the machine is not running");
+}
+
+int keeper_is_another(struct error *err)
+{
+	return error_set(err, E_INTEGRITY,
+			 "this machine was started by another version of ctrz, whose protocol is "
+			 "not %d; restart it with this one",
+			 PROTOCOL_VERSION);
+}
+
+int keeper_ask(const char *run_dir, const struct buffer *request, uint64_t timeout_ms,
+	       enum msg_type wanted, struct buffer *payload, struct frame *ret, struct error *err)
+{
+	AUTO_CLOSE int sock = keeper_connect(run_dir, NULL, err);
+
+	if (sock < 0)
+		return sock == -E_NOT_FOUND ? keeper_not_running(err) : sock;
+	if (keeper_send(sock, request, err) < 0 ||
+	    keeper_receive(sock, timeout_ms, payload, ret, err) < 0)
+		return -(int)err->code;
+	if (ret->type == MSG_ERROR)
+		return keeper_error(ret, err);
+	return ret->type == (uint16_t)wanted ? 0 : keeper_is_another(err);
 }

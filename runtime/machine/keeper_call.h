@@ -23,6 +23,21 @@ int keeper_send(int sock, const struct buffer *frames, struct error *err) MUST_C
  */
 int keeper_receive(int sock, uint64_t timeout_ms, struct buffer *payload, struct frame *ret,
 		   struct error *err) MUST_CHECK;
+/**
+ * keeper_ask() - one request on a connection of its own, and its answer
+ * @wanted: what the answer is to be
+ *
+ * Return: 0 and @payload, @ret as of keeper_receive(); -E_NOT_FOUND if no keeper listens; the code
+ * of a MSG_ERROR; -E_INTEGRITY for another answer
+ */
+int keeper_ask(const char *run_dir, const struct buffer *request, uint64_t timeout_ms,
+	       enum msg_type wanted, struct buffer *payload, struct frame *ret,
+	       struct error *err) MUST_CHECK;
+/** keeper_not_running() - @err, whatever it was, says so now. Return: -E_NOT_FOUND */
+int keeper_not_running(struct error *err);
+/** keeper_is_another() - it was started by a ctrz that speaks another protocol. Return:
+ * -E_INTEGRITY */
+int keeper_is_another(struct error *err);
 /** keeper_error() - turn a MSG_ERROR frame into @err. Return: its -code */
 int keeper_error(const struct frame *f, struct error *err);
 

@@ -718,6 +718,7 @@ int keeper_change(struct client *client, uint32_t request, const void *packed, s
 		change_free(c);
 		return r;
 	}
+	keeper_thaw(k);
 	log_info("changing in place: %zu operations", c->count);
 	next(c);
 	return 0;

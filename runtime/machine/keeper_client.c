@@ -140,6 +140,19 @@ static void add_missing_env(const struct strlist *from, struct strlist *env)
 	}
 }
 
+/* Return: false if the client was told why not */
+static bool can_spawn(struct client *c)
+{
+	const struct machine_status *s = &c->keeper->status;
+
+	if (s->phase != MACHINE_RUNNING)
+		refuse_spawn(c, SPAWN_NO_CONTAINER, "the container is not running");
+	else if (s->is_paused)
+		refuse_spawn(c, SPAWN_SYSTEM,
+			     "the container is paused; it goes on with: ctrz unpause");
+	return s->phase == MACHINE_RUNNING && !s->is_paused;
+}
+
 static int on_spawn(struct client *c, const struct frame *f, struct error *err)
 {
 	struct keeper *k = c->keeper;
@@ -147,10 +160,8 @@ static int on_spawn(struct client *c, const struct frame *f, struct error *err)
 
 	if (c->relay || c->is_starter)
 		return error_set(err, E_INTEGRITY, "a second process on one connection");
-	if (k->status.phase != MACHINE_RUNNING) {
-		refuse_spawn(c, SPAWN_NO_CONTAINER, "the container is not running");
+	if (!can_spawn(c))
 		return 0;
-	}
 	if (msg_spawn_unpack(f->payload, f->size, &m, err) < 0)
 		return -(int)err->code;
 	m.is_main = false;
@@ -170,10 +181,8 @@ static int on_copy(struct client *c, const struct frame *f, struct error *err)
 
 	if (c->relay || c->is_starter)
 		return error_set(err, E_INTEGRITY, "a second process on one connection");
-	if (k->status.phase != MACHINE_RUNNING) {
-		refuse_spawn(c, SPAWN_NO_CONTAINER, "the container is not running");
+	if (!can_spawn(c))
 		return 0;
-	}
 	if (msg_copy_unpack(f->payload, f->size, &m, err) < 0)
 		return -(int)err->code;
 	uint32_t id = k->next_stream++;
@@ -225,6 +234,7 @@ static int on_status(struct client *c, const struct frame *f, struct error *err)
 		.cpus = c->keeper->vm ? vm_cpus(c->keeper->vm) : 0,
 		.free_ports = c->keeper->vm ? vm_free_ports(c->keeper->vm) : 0,
 		.is_half_changed = c->keeper->is_half_changed,
+		.is_paused = s->is_paused,
 	};
 	supervise_status(c->keeper, &m);
 	int r = msg_status_add(&c->out, MSG_STATUS_REPLY, f->stream, &m, err);
@@ -322,21 +332,6 @@ void clients_answer_stop(struct keeper *k)
 		k->end_timer = loop_after(k->loop, STOP_LINGER_MS, end_linger, k);
 }
 
-static int on_kill_main(struct client *c, const struct frame *f, struct error *err)
-{
-	struct keeper *k = c->keeper;
-	struct msg_signal m = { 0 };
-
-	if (msg_signal_unpack(f->payload, f->size, &m, err) < 0)
-		return -(int)err->code;
-	if (k->status.phase != MACHINE_RUNNING) {
-		message_add_error(&c->out, f->stream, E_NOT_FOUND, "the container is not running");
-		return 0;
-	}
-	message_add_empty(&c->out, MSG_DONE, f->stream);
-	return msg_signal_add(&k->guest_out, MSG_SIGNAL, STREAM_MAIN, &m, err);
-}
-
 static int on_change_part(struct client *c, const struct frame *f, struct error *err)
 {
 	if (c->config.size + f->size > KEEPER_CONFIG_MAX)
@@ -370,22 +365,28 @@ static int on_grow(struct client *c, const struct frame *f, struct error *err)
 	return 0;
 }
 
+uint32_t client_begin_request(struct client *c, uint32_t request)
+{
+	if (c->keeper->status.phase != MACHINE_RUNNING) {
+		message_add_error(&c->out, request, E_NOT_FOUND, "the container is not running");
+		return 0;
+	}
+	if (c->request) {
+		message_add_error(&c->out, request, E_CONFLICT, "one request at a time");
+		return 0;
+	}
+	c->request = keeper_next_request(c->keeper);
+	c->client_request = request;
+	return c->request;
+}
+
 /* Questions that the guest answers itself. */
 static void pass_request(struct client *c, const struct frame *f)
 {
-	struct keeper *k = c->keeper;
+	uint32_t request = client_begin_request(c, f->stream);
 
-	if (k->status.phase != MACHINE_RUNNING) {
-		message_add_error(&c->out, f->stream, E_NOT_FOUND, "the container is not running");
-		return;
-	}
-	if (c->request) {
-		message_add_error(&c->out, f->stream, E_CONFLICT, "one request at a time");
-		return;
-	}
-	c->request = keeper_next_request(k);
-	c->client_request = f->stream;
-	frame_add(&k->guest_out, f->type, 0, c->request, f->payload, f->size);
+	if (request)
+		frame_add(&c->keeper->guest_out, f->type, 0, request, f->payload, f->size);
 }
 
 /* What a client says about its own process. */
@@ -420,8 +421,10 @@ static int on_frame(struct client *c, const struct frame *f, struct error *err)
 		return on_status(c, f, err);
 	case MSG_STOP:
 		return on_stop(c, f, err);
-	case MSG_KILL_MAIN:
-		return on_kill_main(c, f, err);
+	case MSG_KILL_PROCESS:
+		return client_kill(c, f, err);
+	case MSG_PAUSE:
+		return client_pause(c, f, err);
 	case MSG_CHANGE_PART:
 		return on_change_part(c, f, err);
 	case MSG_CHANGE:
@@ -431,6 +434,9 @@ static int on_frame(struct client *c, const struct frame *f, struct error *err)
 	case MSG_WAIT:
 		return on_wait(c, f, err);
 	case MSG_STATS:
+	case MSG_TOP:
+	case MSG_KERNEL_LOG:
+	case MSG_DISKS:
 	case MSG_TRIM:
 	case MSG_LIMITS:
 	case MSG_TIME:

@@ -135,6 +135,7 @@ static void on_request_answer(struct keeper *k, const struct frame *f)
 			supervise_begin(k);
 		return;
 	}
+	keeper_freeze_answer(k, f);
 	if (health_answer(k, f))
 		return;
 	if ((f->stream == REQUEST_SETUP || f->stream == REQUEST_FILES ||
@@ -270,6 +271,8 @@ static void on_frame(struct keeper *k, const struct frame *f)
 	case MSG_DONE:
 	case MSG_ERROR:
 	case MSG_STATS_REPLY:
+	case MSG_TOP_REPLY:
+	case MSG_KERNEL_LOG_REPLY:
 	case MSG_TRIMMED:
 	case MSG_PROBED:
 		on_request_answer(k, f);

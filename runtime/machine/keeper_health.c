@@ -132,7 +132,10 @@ static void on_late(void *arg)
 
 	h->timer = NULL;
 	abandon(h);
-	judge(h, false, text);
+	if (h->keeper->status.is_paused)
+		wait_for(h, h->config->interval_ms, on_due);
+	else
+		judge(h, false, text);
 	keeper_flush(h->keeper);
 }
 
@@ -162,6 +165,11 @@ static void on_due(void *arg)
 	int r;
 
 	h->timer = NULL;
+	/* What stands still is neither healthy nor not. */
+	if (k->status.is_paused) {
+		wait_for(h, h->config->interval_ms, on_due);
+		return;
+	}
 	buffer_clear(&h->output);
 	if (h->config->probe.kind == PROBE_EXEC) {
 		r = probe_by_exec(h, &err);

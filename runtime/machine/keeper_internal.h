@@ -24,6 +24,8 @@ enum {
 	REQUEST_SHUTDOWN = 2,
 	REQUEST_FILES = 3,
 	REQUEST_FILTER = 4,
+	REQUEST_THAW = 5,
+	REQUEST_TIME = 6,
 	REQUEST_FIRST_FREE = 16,
 };
 
@@ -62,10 +64,12 @@ struct keeper {
 	struct loop *loop;
 	struct keeper_config config;
 	int lock_fd, listen_fd;
+	int clock_fd; /* of the timer that the host's clock cancels when it jumps; -1 = none */
 	struct machine_status status;
 	uint64_t boot_ms; /* clock_ms() when this boot began */
 	uint64_t up_ms;   /* and when its main process started; 0 = not yet */
-	struct keeper_log log;
+	struct keeper_log log, console;
+	struct log_lines console_lines;
 	uint64_t guest_log_bytes;
 
 	struct vm *vm;
@@ -89,8 +93,10 @@ struct keeper {
 	uint32_t next_stream, next_request;
 	struct client *clients;
 	size_t client_count;
-	struct change *change; /* of the running machine; NULL = none */
-	bool is_half_changed;  /* one failed half way: mended by the next boot only */
+	struct change *change;   /* of the running machine; NULL = none */
+	bool is_half_changed;    /* one failed half way: mended by the next boot only */
+	uint32_t freeze_request; /* under way for a client; 0 = none */
+	bool freezes;            /* and what it asks for */
 
 	struct loop_timer *restore_timer; /* for the hello of a restored guest */
 	struct loop_timer *start_timer, *stop_timer, *restart_timer, *end_timer,
@@ -173,6 +179,26 @@ void clients_answer_waits(struct keeper *k);
 void clients_end_waits(struct keeper *k, const struct error *err);
 /** client_of_request() - who asked the guest @request; NULL if nobody or gone */
 struct client *client_of_request(struct keeper *k, uint32_t request);
+
+/** client_begin_request() - Return: a number for a request of the guest on behalf of @c, whose own
+ * is
+ * @request; 0 if it cannot be asked now, which @c is told */
+uint32_t client_begin_request(struct client *c, uint32_t request);
+
+/* keeper_control.c: orders to what runs */
+
+/** client_kill() - MSG_KILL_PROCESS; likewise MSG_PAUSE. Return: -code if the client broke the
+ * protocol */
+int client_kill(struct client *c, const struct frame *f, struct error *err) MUST_CHECK;
+int client_pause(struct client *c, const struct frame *f, struct error *err) MUST_CHECK;
+/** keeper_freeze_answer() - of the guest, if @f is one; the client's copy goes its own way */
+void keeper_freeze_answer(struct keeper *k, const struct frame *f);
+/** keeper_thaw() - a paused container goes on, for what comes next needs it to */
+void keeper_thaw(struct keeper *k);
+/** keeper_watch_clock() - tell the guest the time when the host's clock was set or the host has
+ * slept, and now and then */
+int keeper_watch_clock(struct keeper *k, struct error *err) MUST_CHECK;
+void keeper_unwatch_clock(struct keeper *k);
 
 /* keeper_change.c: a running machine becomes another */
 

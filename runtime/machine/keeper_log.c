@@ -29,11 +29,11 @@ static int open_file(struct keeper_log *l, struct error *err)
 	return 0;
 }
 
-int keeper_log_open(struct keeper_log *l, const char *folder, uint64_t max_bytes, unsigned files,
-		    struct error *err)
+int keeper_log_open(struct keeper_log *l, const char *folder, const char *name, uint64_t max_bytes,
+		    unsigned files, struct error *err)
 {
 	*l = KEEPER_LOG_INIT;
-	l->path = xasprintf("%s/log", folder);
+	l->path = xasprintf("%s/%s", folder, name);
 	keeper_log_limit(l, max_bytes, files);
 	return open_file(l, err);
 }

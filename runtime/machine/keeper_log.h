@@ -42,9 +42,9 @@ struct keeper_log {
 
 #define KEEPER_LOG_INIT ((struct keeper_log){ .fd = -1 })
 
-/** keeper_log_open() - append to "<folder>/log"; 0 for @max_bytes or @files = default */
-int keeper_log_open(struct keeper_log *l, const char *folder, uint64_t max_bytes, unsigned files,
-		    struct error *err) MUST_CHECK;
+/** keeper_log_open() - append to "<folder>/<name>"; 0 for @max_bytes or @files = default */
+int keeper_log_open(struct keeper_log *l, const char *folder, const char *name, uint64_t max_bytes,
+		    unsigned files, struct error *err) MUST_CHECK;
 /** keeper_log_write() - bytes from the process; a failed write (disk full) loses them and nothing
  * else */
 void keeper_log_write(struct keeper_log *l, enum log_stream stream, const void *data, size_t size);

@@ -44,6 +44,7 @@ static struct json *status_to_json(const struct machine_status *s)
 	json_set_int(o, "qemu_pid", s->qemu_pid);
 	json_set_int(o, "exit_code", s->exit_code);
 	json_set_bool(o, "oom_killed", s->oom_killed);
+	json_set_bool(o, "paused", s->is_paused);
 	json_set_int(o, "restarts", s->restarts);
 	json_set_int(o, "started_unix_ms", (int64_t)s->started_unix_ms);
 	json_set_int(o, "exited_unix_ms", (int64_t)s->exited_unix_ms);

@@ -316,6 +316,35 @@ void supervise_restart(struct keeper *k, const char *process)
 			member_restart(m);
 }
 
+static void add_target(struct msg_kill *kill, uint32_t stream)
+{
+	kill->targets =
+		xreallocarray(kill->targets, kill->target_count + 1, sizeof(*kill->targets));
+	kill->targets[kill->target_count++].stream = stream;
+}
+
+int supervise_targets(const struct keeper *k, const char *process, struct msg_kill *ret,
+		      struct error *err)
+{
+	const struct supervisor *s = &k->supervisor;
+	bool is_known = !*process;
+
+	if (!*process && s->main_started)
+		add_target(ret, STREAM_MAIN);
+	for (const struct member *m = s->members; m; m = m->next) {
+		if (*process && strcmp(m->config.name, process) != 0)
+			continue;
+		is_known = true;
+		if (m->relay)
+			add_target(ret, m->relay->stream.id);
+	}
+	if (!is_known)
+		return error_set(err, E_NOT_FOUND, "there is no process '%s' in it", process);
+	return ret->target_count ? 0
+				 : error_set(err, E_NOT_FOUND, "no process of it runs: %s",
+					     *process ? process : "all have ended");
+}
+
 void supervise_signal(struct keeper *k, const char *process, uint32_t sig)
 {
 	if (!*process && k->supervisor.main_started)

@@ -141,6 +141,10 @@ void supervise_status(const struct keeper *k, struct msg_status *ret);
 /** supervise_restart() - start anew: a process, or with "" the container's command or all its
  * services */
 void supervise_restart(struct keeper *k, const char *process);
+/** supervise_targets() - fill in who is signalled: one of several processes, or with "" the main
+ * one and all others. Return: 0, -E_NOT_FOUND */
+int supervise_targets(const struct keeper *k, const char *process, struct msg_kill *ret,
+		      struct error *err) MUST_CHECK;
 /** supervise_signal() - send them a signal */
 void supervise_signal(struct keeper *k, const char *process, uint32_t sig);
 /** supervise_changed() - something that people see is different now */

@@ -44,19 +44,24 @@ void vm_tell_end(struct vm *vm, enum error_code code, const char *what)
 	vm->events.ended(vm->arg, code, why);
 }
 
-static void read_words(int fd, struct buffer *words)
+/* What is there already; a guest that goes on talking is not waited for. */
+static void read_words(struct vm *vm, int fd, struct buffer *words)
 {
+	enum { CHUNKS = 64 };
 	char chunk[4096];
 	ssize_t n;
 
-	while (fd >= 0 && (n = read(fd, chunk, sizeof(chunk))) > 0)
+	for (int i = 0; fd >= 0 && i < CHUNKS && (n = read(fd, chunk, sizeof(chunk))) > 0; i++) {
 		words_add(words, chunk, (size_t)n);
+		if (words == &vm->console && vm->events.console)
+			vm->events.console(vm->arg, chunk, (size_t)n);
+	}
 }
 
 char *vm_last_words(struct vm *vm)
 {
-	read_words(vm->qemu.console_fd, &vm->console);
-	read_words(vm->qemu.stderr_fd, &vm->errors);
+	read_words(vm, vm->qemu.console_fd, &vm->console);
+	read_words(vm, vm->qemu.stderr_fd, &vm->errors);
 	char *said = words_tell(&vm->console);
 	return said ? said : words_tell(&vm->errors);
 }
@@ -78,7 +83,9 @@ static void on_console(void *arg, uint32_t events)
 	struct vm *vm = arg;
 	char chunk[4096];
 	(void)events;
-	(void)take_words(vm, vm->qemu.console_fd, &vm->console, chunk, sizeof(chunk));
+	size_t n = take_words(vm, vm->qemu.console_fd, &vm->console, chunk, sizeof(chunk));
+	if (n > 0 && vm->events.console)
+		vm->events.console(vm->arg, chunk, n);
 }
 
 static void on_stderr(void *arg, uint32_t events)

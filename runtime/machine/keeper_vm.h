@@ -25,6 +25,8 @@ struct vm_events {
 	/* QEMU or a file server is gone, or an attach failed; @why is lent and safe for a terminal.
 	 * Comes once; the VM is of no more use. */
 	void (*ended)(void *arg, enum error_code code, const char *why);
+	/* Bytes of the kernel's console: hostile too; may be NULL. */
+	void (*console)(void *arg, const void *data, size_t size);
 };
 
 enum vm_origin {

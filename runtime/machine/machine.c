@@ -32,7 +32,6 @@
 enum {
 	LOCK_WAIT_MS = 500, /* somebody who only looks holds it for a moment */
 	OBSERVE_MS = 1000,
-	ANSWER_MS = 10 * 1000,
 	SPAWN_MS = 60 * 1000,
 	CHANGE_MS = 180 * 1000, /* of many devices, by a guest under load */
 	START_MS = 150 * 1000,  /* over the keeper's own limit, which tells more */
@@ -259,6 +258,7 @@ static void from_message(struct msg_status *m, struct machine_status *ret)
 		.cpus = m->cpus,
 		.free_ports = m->free_ports,
 		.is_half_changed = m->is_half_changed,
+		.is_paused = m->is_paused,
 		.error = m->error && *m->error ? xstrdup(m->error) : NULL,
 		.health = m->health,
 		.health_text = TAKE_PTR(m->health_text),
@@ -280,9 +280,11 @@ static int ask_status(int sock, struct machine_status *ret, struct error *err)
 	    keeper_receive(sock, OBSERVE_MS, &payload, &f, err) < 0)
 		return -(int)err->code;
 	if (f.type != MSG_STATUS_REPLY)
-		return error_set(err, E_INTEGRITY, "the machine's keeper speaks another protocol");
-	if (msg_status_unpack(f.payload, f.size, &m, err) < 0)
-		return -(int)err->code;
+		return keeper_is_another(err);
+	if (msg_status_unpack(f.payload, f.size, &m, err) < 0) {
+		error_clear(err);
+		return keeper_is_another(err);
+	}
 	from_message(&m, ret);
 	msg_status_release(&m);
 	return 0;
@@ -390,40 +392,14 @@ int machine_stop(const char *run_dir, const char *state_dir, int sig, uint64_t g
 	return sweep(run_dir, err);
 }
 
-static int not_running(struct error *err)
-{
-	error_clear(err);
-	return error_set(err, E_NOT_FOUND, "the machine is not running");
-}
-
-/* One request and its answer. */
+/* One request and its answer, MSG_DONE. */
 static int ask_within(const char *run_dir, const struct buffer *request, uint64_t timeout_ms,
 		      struct error *err)
 {
 	AUTO_BUFFER payload = BUFFER_INIT;
 	struct frame f;
 
-	AUTO_CLOSE int sock = keeper_connect(run_dir, NULL, err);
-	if (sock < 0)
-		return sock == -E_NOT_FOUND ? not_running(err) : sock;
-	if (keeper_send(sock, request, err) < 0 ||
-	    keeper_receive(sock, timeout_ms, &payload, &f, err) < 0)
-		return -(int)err->code;
-	return f.type == MSG_ERROR ? keeper_error(&f, err) : 0;
-}
-
-static int ask(const char *run_dir, const struct buffer *request, struct error *err)
-{
-	return ask_within(run_dir, request, ANSWER_MS, err);
-}
-
-int machine_kill_main(const char *run_dir, int sig, struct error *err)
-{
-	AUTO_BUFFER request = BUFFER_INIT;
-	struct msg_signal m = { (uint32_t)sig };
-	int r = msg_signal_add(&request, MSG_KILL_MAIN, 1, &m, err);
-
-	return r < 0 ? r : ask(run_dir, &request, err);
+	return keeper_ask(run_dir, request, timeout_ms, MSG_DONE, &payload, &f, err);
 }
 
 int machine_change(const struct machine_config *c, struct error *err)
@@ -539,7 +515,7 @@ static int open_session(const char *run_dir, const struct buffer *request, int *
 
 	AUTO_CLOSE int sock = keeper_connect(run_dir, NULL, err);
 	if (sock < 0)
-		return sock == -E_NOT_FOUND ? not_running(err) : sock;
+		return sock == -E_NOT_FOUND ? keeper_not_running(err) : sock;
 	if (keeper_send(sock, request, err) < 0 ||
 	    keeper_receive(sock, SPAWN_MS, &payload, &f, err) < 0)
 		return -(int)err->code;
@@ -548,7 +524,7 @@ static int open_session(const char *run_dir, const struct buffer *request, int *
 	if (f.type == MSG_ERROR)
 		return keeper_error(&f, err);
 	if (f.type != MSG_STARTED)
-		return error_set(err, E_INTEGRITY, "the machine's keeper speaks another protocol");
+		return keeper_is_another(err);
 	*ret_sock = take_fd(&sock);
 	return 0;
 }

@@ -100,6 +100,7 @@ struct machine_status {
 	unsigned cpus;         /* it was started with; 0 = not running, as below */
 	unsigned free_ports;   /* devices that can still be attached while it runs */
 	bool is_half_changed;  /* a machine_change() failed half way; only a new start mends that */
+	bool is_paused;        /* it runs, but its processes stand still */
 	char *error;           /* owned; why it ended, if it did not end by itself; may be NULL */
 	enum process_health_state health; /* of the container and all its processes together */
 	char *health_text;                /* owned; what its own probe saw last; may be NULL */
@@ -132,8 +133,23 @@ int machine_observe(const char *run_dir, const char *state_dir, struct machine_s
 int machine_stop(const char *run_dir, const char *state_dir, int sig, uint64_t grace_ms,
 		 struct error *err) MUST_CHECK;
 
-/** machine_kill_main() - send a signal to the main process */
-int machine_kill_main(const char *run_dir, int sig, struct error *err) MUST_CHECK;
+/** machine_kill() - send a signal to one of several processes, or with "" to the main one and all
+ * others. Return: 0 once it is sent; -E_NOT_FOUND if that one does not run, or the machine */
+int machine_kill(const char *run_dir, int sig, const char *process, struct error *err) MUST_CHECK;
+
+/** machine_pause() - let all processes of the container stand still, or go on. Return: 0;
+ * -E_CONFLICT if it is so already; -E_NOT_FOUND if it does not run */
+int machine_pause(const char *run_dir, bool is_paused, struct error *err) MUST_CHECK;
+
+/** machine_stats() - figures of a running container, told by its guest. Return: 0; -E_NOT_FOUND if
+ * it does not run; -E_TIMEOUT, ... */
+int machine_stats(const char *run_dir, struct msg_stats *ret, struct error *err) MUST_CHECK;
+/** machine_top() - its processes; released by the caller. Return: as machine_stats() */
+int machine_top(const char *run_dir, struct msg_top *ret, struct error *err) MUST_CHECK;
+/** machine_kernel_log() - what its kernel has said; released by the caller. Return: as
+ * machine_stats() */
+int machine_kernel_log(const char *run_dir, struct msg_kernel_log *ret,
+		       struct error *err) MUST_CHECK;
 
 /** machine_wait() - until everything in it has been started, or is ready; as long as that takes,
  * for every probe and hook ends. Return: 0; -E_UNAVAILABLE with what failed; another -code */

@@ -87,7 +87,7 @@ static void on_timeout(void *arg)
 
 static int run(struct making *m, const struct keeper_config *c, struct error *err)
 {
-	static const struct vm_events events = { on_agent, on_ended };
+	static const struct vm_events events = { on_agent, on_ended, NULL };
 
 	if (vm_start(m->loop, c, VM_TEMPLATE, NULL, &events, m, &m->vm, err) < 0)
 		return -(int)err->code;

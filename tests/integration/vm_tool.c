@@ -307,7 +307,7 @@ static int cmd_stop(struct options *o, struct error *err)
 static int cmd_kill(struct options *o, struct error *err)
 {
 	AUTO_FREE char *run = xasprintf("%s/run", o->dir);
-	return machine_kill_main(run, (int)o->sig, err);
+	return machine_kill(run, (int)o->sig, "", err);
 }
 
 static int cmd_status(struct options *o, struct error *err)

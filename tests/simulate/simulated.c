@@ -5,8 +5,8 @@
  * Linked with --wrap for each function below, so that everything above the runtime seam is the
  * program's own code. A machine "runs" while its state folder holds a file "running", and has ended
  * with the code in a file "exited"; "starting" or "unhealthy" in a file "health" is what its probe
- * makes of it. A container whose image's name holds "broken" does not start,
- * one with "fleeting" starts and is gone.
+ * makes of it; a file "paused" says that it stands still. A container whose image's name holds
+ * "broken" does not start, one with "fleeting" starts and is gone.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,6 +48,8 @@ WRAP(int, machine_observe, const char *run_dir, const char *state_dir, struct ma
 		ret->phase = MACHINE_EXITED;
 		ret->exit_code = atoi(buffer_str(&code));
 	}
+	AUTO_FREE char *paused = path_join(state_dir, "paused");
+	ret->is_paused = ret->phase == MACHINE_RUNNING && file_exists(paused);
 	if (file_exists(health) && file_read(health, 16, &word, &none) == 0) {
 		ret->health = buffer_str(&word)[0] == 's' ? HEALTH_STARTING : HEALTH_UNHEALTHY;
 		ret->health_text = xstrdup("what it saw");
@@ -292,7 +294,12 @@ WRAP(int, volume_disk_create, const char *path, uint64_t size_bytes, const char 
 WRAP(int, machine_change, const struct machine_config *c, struct error *err)
 {
 	AUTO_FREE char *changes = path_join(c->state_dir, "changes");
+	AUTO_FREE char *paused = path_join(c->state_dir, "paused");
 	AUTO_BUFFER text = BUFFER_INIT;
+
+	/* What is changed goes on. */
+	if (file_remove(paused, err) < 0)
+		return -(int)err->code;
 
 	for (size_t i = 0; i < c->setup.tmpfs_count; i++)
 		if (strcmp(c->setup.tmpfs[i].target, "/stubborn") == 0)

@@ -234,3 +234,29 @@ def test_life_commands_speak_json(home):
     for command, action in (("stop", "stop"), ("start", "start"), ("restart", "reboot")):
         done = json.loads(home.run(command, "--json").stdout)
         assert {a["action"] for a in done["actions"]} == {action}
+
+
+def test_what_is_paused_is_said_and_up_lets_it_go_on(home):
+    home.write(2)
+    home.run("up")
+    (home.container("c0001") / "paused").write_text("")
+    assert re.search(r"^c0001 .* paused ", home.run("ps").stdout, re.MULTILINE)
+    assert [c["status"] for c in json.loads(home.run("ps", "--json").stdout)] == ["running", "paused"]
+    assert "c0001  drift  paused -> update\nPlan: 1 live." in home.run("plan").stdout
+    home.run("up")
+    assert [c["status"] for c in json.loads(home.run("ps", "--json").stdout)] == ["running", "running"]
+    assert "No changes." in home.run("plan").stdout
+
+
+def test_orders_name_what_is_wrong(home):
+    home.write(1)
+    home.run("up")
+    assert "no signal 'NOPE'" in home.run("kill", "-s", "NOPE", "c0000", code=64).stderr
+    for command in ("kill", "pause", "unpause", "top"):
+        assert "did you mean 'c0000'" in home.run(command, "c000", code=4).stderr
+    assert "--boot goes with" in home.run("logs", "--boot", "-f", code=64).stderr
+    end(home, "c0000", 3)
+    for command in ("kill", "pause", "unpause", "top"):
+        assert "it exited with 3" in home.run(command, "c0000", code=1).stderr
+    assert json.loads(home.run("stats", "--json", "c0000").stdout) == [{"name": "c0000", "failure": "exited (3)"}]
+    assert home.run("stats").stdout.splitlines() == [home.run("stats").stdout.strip()], "only what runs is listed"

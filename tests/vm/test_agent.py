@@ -96,7 +96,7 @@ def error_of(answer):
 
 
 def test_first_words(guest):
-    assert guest.hello["version"] == 1 and guest.hello["nonce"] != 0 and guest.hello["host_nonce"] == 0
+    assert guest.hello["version"] == 2 and guest.hello["nonce"] != 0 and guest.hello["host_nonce"] == 0
     assert not guest.hello["is_set_up"] and guest.hello["main_pid"] == 0
 
 
@@ -246,6 +246,71 @@ def test_out_of_memory_is_said(guest):
     assert p.code == 137 and not p.oom_killed
 
 
+def kill(guest, sig, *streams):
+    return guest.ask(h.KILL, h.u32(sig) + h.u32(len(streams)) + b"".join(map(h.u32, streams)))
+
+
+def top(guest):
+    """The container's processes: pid -> (parent, uid, state, command)"""
+    data = guest.must(h.TOP)
+    count, at, rows = struct.unpack_from(">I", data)[0], 4, {}
+    for _ in range(count):
+        pid, parent, uid, state, threads, _, resident, _, size = struct.unpack_from(">IIIIIQQQI", data, at)
+        at += 48 + size
+        assert threads >= 1 and resident < 1 << 30 and chr(state).isalpha()
+        rows[pid] = (parent, uid, chr(state), data[at - size:at].decode())
+    assert struct.unpack_from(">I", data, at)[0] == 0 and len(data) == at + 4
+    return rows
+
+
+def test_kill_and_top(guest):
+    p, q = guest.begin(["sleep", "4321"], user="dev"), guest.begin(["sh", "-c", "sleep 4322; true"])
+    rows = top(guest)
+    assert rows[1][0] == 0 and rows[1][3].startswith("sh -c trap")
+    sleeper = next(r for r in rows.values() if r[3] == "sleep 4321")
+    assert sleeper[:2] == (0, 1000) and sleeper[2] in "SR"
+    child = next(r for r in rows.values() if r[3] == "sleep 4322")
+    assert rows[child[0]][3] == "sh -c sleep 4322; true"
+    assert error_of(kill(guest, 0, p.id))[0] == E_INVALID and error_of(kill(guest, 65, p.id))[0] == E_INVALID
+    assert error_of(kill(guest, 15, 999_999))[0] == E_NOT_FOUND and error_of(kill(guest, 15))[0] == E_NOT_FOUND
+    assert kill(guest, 15, p.id, 999_999, q.id)[0] == h.DONE, "one of them is enough"
+    assert guest.finish(p).code == 143 and guest.finish(q).code == 143
+    assert error_of(kill(guest, 15, p.id))[0] == E_NOT_FOUND
+
+
+def test_what_stands_still_goes_on_later(guest):
+    p = guest.begin(["sh", "-c", "echo up; read x; echo got $x"], data=b"", close=False)
+    guest.until(lambda: p.stdout == b"up\n")
+    guest.must(h.FREEZE, h.flag(True))
+    guest.send(h.DATA, p.id, b"word\n", STDIN)
+    assert guest.must(h.STATS) and len(top(guest)) > 1
+    assert p.stdout == b"up\n" and p.code is None
+    guest.must(h.FREEZE, h.flag(False))
+    assert guest.finish(p).stdout == b"up\ngot word\n"
+
+
+def test_disks_stand_still_and_nobody_waits_for_them(guest):
+    disks = lambda action: guest.ask(h.DISKS, h.u32(action))  # noqa: E731
+    sync, freeze, thaw = range(3)
+    assert disks(sync)[0] == h.DONE and error_of(disks(thaw))[0] == E_CONFLICT and error_of(disks(3))[0] == 6
+    assert disks(freeze)[0] == h.DONE
+    p = guest.start(["sh", "-c", "echo wrote >/frozen; echo done"])
+    file = h.text("/x") + h.u32(0o600) + h.u32(0) * 2 + h.flag(False) + h.text("") * 2 + h.text(b"x")
+    for kind, payload in ((h.WRITE_FILE, file), (h.DETACH, h.text("/x")), (h.TRIM, b"")):
+        assert "frozen" in error_of(guest.ask(kind, payload))[1]
+    assert error_of(disks(freeze))[0] == E_CONFLICT and not p.stdout
+    assert disks(thaw)[0] == h.DONE
+    assert guest.finish(p).stdout == b"done\n"
+    assert disks(freeze)[0] == h.DONE
+    test_the_host_goes_and_comes_back(guest)
+    assert guest.sh("echo thawed >/frozen; cat /frozen")[1] == "thawed\n"
+
+
+def test_the_kernels_log(guest):
+    log = guest.must(h.KERNEL_LOG)[4:]
+    assert b"Linux version " + guest.hello["release"].encode() in log and log.startswith(b"<")
+
+
 def test_unknown_messages_and_bad_requests(guest):
     assert error_of(guest.ask(999))[0] == E_INVALID
     assert "already" in error_of(guest.ask(h.SETUP, h.setup(LAYERS)))[1]
@@ -278,6 +343,10 @@ def test_stats_files_limits_and_time(guest):
     guest.must(h.LIMITS, h.limits(128 << 20))
     guest.must(h.TIME, h.u64(1_700_000_000_000_000_000) + h.text(b"e" * 32))
     assert guest.sh("date +%Y")[1] == "2023\n"
+    guest.must(h.TIME, h.u64(1_800_000_000_000_000_000) + h.text(b""))
+    assert guest.sh("date +%Y")[1] == "2027\n"
+    guest.must(h.TIME, h.u64(0) + h.text(b"e" * 32))
+    assert guest.sh("date +%Y")[1] == "2027\n"
 
 
 def test_the_host_goes_and_comes_back(guest):

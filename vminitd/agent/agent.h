@@ -26,10 +26,13 @@ struct agent {
 	uint64_t nonce;
 	bool shutting_down;
 	struct loop_timer *grace;
+	struct loop_timer *thaw_timer; /* NULL = the disks are not frozen */
 };
 
 /** agent_log() - to the host; errors also to the kernel's log */
 void agent_log(struct agent *a, enum msg_log_level level, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/** agent_answer() - MSG_DONE, or for a negative @r MSG_ERROR with @err, which is emptied */
+void agent_answer(struct agent *a, uint32_t id, int r, struct error *err);
 /** agent_hello() - the marker is sent already */
 void agent_hello(struct agent *a, uint64_t host_nonce);
 /** agent_frame() - whatever came from the host */

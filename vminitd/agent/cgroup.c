@@ -120,3 +120,8 @@ void cgroup_kill(void)
 	if (sysfile_write(CGROUP "/cgroup.kill", "1", &err) < 0)
 		error_ignore(&err, "kill the container");
 }
+
+int cgroup_freeze(bool is_frozen, struct error *err)
+{
+	return sysfile_write(CGROUP "/cgroup.freeze", is_frozen ? "1" : "0", err);
+}

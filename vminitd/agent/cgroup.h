@@ -19,5 +19,8 @@ int cgroup_of(pid_t pid, struct error *err) MUST_CHECK;
 void cgroup_clean(void);
 /** cgroup_kill() - SIGKILL everything in the container */
 void cgroup_kill(void);
+/** cgroup_freeze() - all processes in it and below stand still, or go on. What hangs in the kernel
+ * stands still once it returns from there */
+int cgroup_freeze(bool is_frozen, struct error *err) MUST_CHECK;
 
 #endif

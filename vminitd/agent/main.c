@@ -18,6 +18,7 @@
 #include "vminitd/agent/boot.h"
 #include "vminitd/agent/cgroup.h"
 #include "vminitd/agent/console.h"
+#include "vminitd/agent/control.h"
 #include "vminitd/agent/device.h"
 #include "vminitd/agent/syscalls.h"
 #include "vminitd/agent/sysfile.h"
@@ -42,6 +43,7 @@ static void on_port_disconnected(void *arg)
 
 	processes_orphan(&a->processes);
 	probes_forget(&a->probes);
+	control_thaw(a);
 }
 
 static void on_port_writable(void *arg)
@@ -143,7 +145,12 @@ void agent_shut_down(struct agent *a, const struct msg_shutdown *m)
 {
 	if (a->shutting_down)
 		return;
+	AUTO_ERROR err = ERROR_INIT;
 	a->shutting_down = true;
+	control_thaw(a);
+	/* What stands still would take no signal. */
+	if (cgroup_freeze(false, &err) < 0)
+		error_ignore(&err, "thaw the container");
 	if (m->signal == 0 || m->signal >= NSIG || m->grace_ms == 0 ||
 	    processes_signal_main(&a->processes, (int)m->signal) < 0) {
 		finish(a);

@@ -576,6 +576,31 @@ int processes_signal_main(struct processes *ps, int sig)
 	return ps->main && !ps->main->reaped ? send_signal(ps->main, sig) : -1;
 }
 
+static int check_signal(uint32_t sig, struct error *err)
+{
+	if (sig == 0 || sig >= NSIG)
+		return error_set(err, E_INVALID, "there is no signal %u", sig);
+	return 0;
+}
+
+int processes_kill(struct processes *ps, const struct msg_kill *m, struct error *err)
+{
+	bool anybody = false;
+
+	if (check_signal(m->signal, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < m->target_count; i++) {
+		struct process *p = find(ps, m->targets[i].stream);
+
+		if (!p || p->reaped)
+			continue;
+		if (send_signal(p, (int)m->signal) < 0)
+			return error_sys(err, "send signal %u", m->signal);
+		anybody = true;
+	}
+	return anybody ? 0 : error_set(err, E_NOT_FOUND, "no such process runs");
+}
+
 static int on_signal(struct process *p, const struct frame *f, struct error *err)
 {
 	struct msg_signal m;
@@ -583,8 +608,8 @@ static int on_signal(struct process *p, const struct frame *f, struct error *err
 
 	if (r < 0)
 		return r;
-	if (m.signal == 0 || m.signal >= NSIG)
-		return error_set(err, E_INVALID, "there is no signal %u", m.signal);
+	if (check_signal(m.signal, err) < 0)
+		return -(int)err->code;
 	if (p->reaped)
 		return error_set(err, E_NOT_FOUND, "the process has ended");
 	return send_signal(p, (int)m.signal) < 0 ? error_sys(err, "send signal %u", m.signal) : 0;

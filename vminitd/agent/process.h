@@ -33,6 +33,9 @@ void processes_resume(struct processes *ps);
 /** processes_orphan() - the host went away: what it started by exec is cancelled, the main process
  * waits for the next */
 void processes_orphan(struct processes *ps);
+/** processes_kill() - Return: 0 if any of them runs and was signalled, -E_NOT_FOUND if none runs,
+ * -E_INVALID for no signal */
+int processes_kill(struct processes *ps, const struct msg_kill *m, struct error *err) MUST_CHECK;
 /** processes_signal_main() - Return: 0, or -1 if there is no main process */
 int processes_signal_main(struct processes *ps, int sig);
 /** processes_main_pid() - 0 = no main process */

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "vminitd/agent/agent.h"
 #include "vminitd/agent/console.h"
+#include "vminitd/agent/control.h"
 #include "vminitd/agent/network.h"
-#include "vminitd/agent/stats.h"
 
 enum { DEVICE_TIMEOUT_MS = 10000, EARLY_LOG_LINES = 64, LOG_TEXT_MAX = 2000 };
 
@@ -80,7 +80,7 @@ void agent_hello(struct agent *a, uint64_t host_nonce)
 	port_flush(&a->port);
 }
 
-static void answer(struct agent *a, uint32_t id, int r, struct error *err)
+void agent_answer(struct agent *a, uint32_t id, int r, struct error *err)
 {
 	if (r < 0) {
 		message_add_error(port_out(&a->port), id, err->code, error_message(err));
@@ -155,7 +155,7 @@ static bool try_request(struct request *q)
 
 	if (r == 0)
 		return false;
-	answer(q->agent, q->id, r, &err);
+	agent_answer(q->agent, q->id, r, &err);
 	release_request(q);
 	return true;
 }
@@ -209,10 +209,10 @@ static void on_deadline(void *arg)
 	while (*at != q)
 		at = &(*at)->next;
 	*at = q->next;
-	answer(q->agent, q->id,
-	       error_set(&err, E_TIMEOUT, "a device did not appear in the guest in time:%s",
-			 buffer_str(&q->missing)),
-	       &err);
+	agent_answer(q->agent, q->id,
+		     error_set(&err, E_TIMEOUT, "a device did not appear in the guest in time:%s",
+			       buffer_str(&q->missing)),
+		     &err);
 	struct agent *a = q->agent;
 	release_request(q);
 	release_held(a);
@@ -245,7 +245,7 @@ static void on_device_request(struct agent *a, const struct frame *f)
 			r = error_set(&err, E_CONFLICT, "the machine is set up already");
 	}
 	if (r < 0) {
-		answer(a, f->stream, r, &err);
+		agent_answer(a, f->stream, r, &err);
 		release_request(q);
 		return;
 	}
@@ -257,12 +257,21 @@ static void on_device_request(struct agent *a, const struct frame *f)
 		loop_after(a->loop, timeout_ms ? timeout_ms : DEVICE_TIMEOUT_MS, on_deadline, q);
 }
 
+static bool clock_is_off(uint64_t unix_time_ns)
+{
+	enum { TOLERATED_MS = 50 };
+	uint64_t is = clock_unix_ms(), wanted = unix_time_ns / 1000000;
+
+	return (is > wanted ? is - wanted : wanted - is) > TOLERATED_MS;
+}
+
 static int on_time(const struct frame *f, struct error *err)
 {
 	struct msg_time m = { 0 };
 	int r = msg_time_unpack(f->payload, f->size, &m, err);
 
-	if (r == 0)
+	/* What the host tells now and then is not worth a jump as large as its way took. */
+	if (r == 0 && (m.entropy_size > 0 || clock_is_off(m.unix_time_ns)))
 		r = clock_and_entropy(m.unix_time_ns, m.entropy, m.entropy_size, err);
 	msg_time_release(&m);
 	return r;
@@ -351,7 +360,7 @@ static void on_container_request(struct agent *a, const struct frame *f)
 		r = on_limits(a, f, &err);
 	else
 		r = on_write_file(a, f, &err);
-	answer(a, f->stream, r, &err);
+	agent_answer(a, f->stream, r, &err);
 }
 
 static void on_sync(struct agent *a, const struct frame *f)
@@ -366,6 +375,7 @@ static void on_sync(struct agent *a, const struct frame *f)
 	/* Whoever sends this knows nothing of what went before. */
 	processes_orphan(&a->processes);
 	probes_forget(&a->probes);
+	control_thaw(a);
 	buffer_clear(&a->held);
 	port_restart(&a->port);
 	/* Machines of one template were one boot until now. */
@@ -398,21 +408,11 @@ static void on_copy(struct agent *a, const struct frame *f)
 	AUTO_ERROR err = ERROR_INIT;
 
 	if (msg_copy_unpack(f->payload, f->size, &m, &err) < 0)
-		answer(a, f->stream, -1, &err);
+		agent_answer(a, f->stream, -1, &err);
 	else
 		processes_copy(&a->processes, f->stream, &m);
 	msg_copy_release(&m);
 	port_flush(&a->port);
-}
-
-static void on_stats(struct agent *a, const struct frame *f)
-{
-	struct msg_stats m;
-	AUTO_ERROR err = ERROR_INIT;
-
-	stats_read(&a->container.root, &m);
-	if (msg_stats_add(port_out(&a->port), MSG_STATS_REPLY, f->stream, &m, &err) < 0)
-		answer(a, f->stream, -1, &err);
 }
 
 static void on_trim(struct agent *a, const struct frame *f)
@@ -421,7 +421,7 @@ static void on_trim(struct agent *a, const struct frame *f)
 	AUTO_ERROR err = ERROR_INIT;
 
 	if (msg_trimmed_add(port_out(&a->port), MSG_TRIMMED, f->stream, &m, &err) < 0)
-		answer(a, f->stream, -1, &err);
+		agent_answer(a, f->stream, -1, &err);
 }
 
 static void on_shutdown(struct agent *a, const struct frame *f)
@@ -430,7 +430,7 @@ static void on_shutdown(struct agent *a, const struct frame *f)
 	AUTO_ERROR err = ERROR_INIT;
 
 	if (msg_shutdown_unpack(f->payload, f->size, &m, &err) < 0)
-		answer(a, f->stream, -(int)err.code, &err);
+		agent_answer(a, f->stream, -(int)err.code, &err);
 	else
 		agent_shut_down(a, &m);
 }
@@ -439,10 +439,10 @@ static void on_unknown(struct agent *a, const struct frame *f)
 {
 	AUTO_ERROR err = ERROR_INIT;
 
-	answer(a, f->stream,
-	       error_set(&err, E_INVALID, "message type %u (%s) is not for the guest", f->type,
-			 message_type_name(f->type)),
-	       &err);
+	agent_answer(a, f->stream,
+		     error_set(&err, E_INVALID, "message type %u (%s) is not for the guest",
+			       f->type, message_type_name(f->type)),
+		     &err);
 }
 
 void agent_frame(struct agent *a, const struct frame *f)
@@ -454,6 +454,8 @@ void agent_frame(struct agent *a, const struct frame *f)
 		frame_add(&a->held, f->type, f->channel, f->stream, f->payload, f->size);
 		return;
 	}
+	if (control_request(a, f))
+		return;
 	switch (f->type) {
 	case MSG_SYNC:
 		on_sync(a, f);
@@ -488,16 +490,13 @@ void agent_frame(struct agent *a, const struct frame *f)
 		on_container_request(a, f);
 		break;
 	case MSG_TIME:
-		answer(a, f->stream, on_time(f, &err), &err);
+		agent_answer(a, f->stream, on_time(f, &err), &err);
 		break;
 	case MSG_FILTER:
-		answer(a, f->stream, on_filter(a, f, &err), &err);
+		agent_answer(a, f->stream, on_filter(a, f, &err), &err);
 		break;
 	case MSG_TRIM:
 		on_trim(a, f);
-		break;
-	case MSG_STATS:
-		on_stats(a, f);
 		break;
 	case MSG_PROBE:
 		probes_begin(&a->probes, f);

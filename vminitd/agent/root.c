@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <linux/fs.h>
 
@@ -486,15 +487,65 @@ static uint64_t trim(const char *path)
 	return fd >= 0 && sys_ioctl(fd, FITRIM, &range) == 0 ? range.len : 0;
 }
 
+/* Whether a stage is a disk that can be written. */
+static bool is_disk(const struct root *r, const char *stage)
+{
+	return str_equal(stage, r->upper_stage) || str_starts(stage, "/c/disk-");
+}
+
 uint64_t root_trim(struct root *r)
 {
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < r->stages.count; i++)
-		if (str_equal(r->stages.items[i], r->upper_stage) ||
-		    str_starts(r->stages.items[i], "/c/disk-"))
+		if (is_disk(r, r->stages.items[i]))
 			bytes += trim(r->stages.items[i]);
 	return bytes;
+}
+
+/* What cannot be frozen (a tmpfs) or is mounted read-only has nothing to lose. */
+static int set_frozen(const char *stage, bool is_frozen)
+{
+	AUTO_CLOSE int fd = open(stage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -1 : sys_ioctl(fd, is_frozen ? FIFREEZE : FITHAW, NULL);
+
+	return r < 0 && (errno == EOPNOTSUPP || errno == ENOTTY || errno == EINVAL) ? 0 : r;
+}
+
+void root_thaw(struct root *r)
+{
+	for (size_t i = r->stages.count; i-- > 0;)
+		if (is_disk(r, r->stages.items[i]))
+			(void)set_frozen(r->stages.items[i], false);
+}
+
+int root_freeze(struct root *r, struct error *err)
+{
+	for (size_t i = 0; i < r->stages.count; i++) {
+		const char *stage = r->stages.items[i];
+
+		if (!is_disk(r, stage) || set_frozen(stage, true) == 0)
+			continue;
+		int n = error_sys(err, "freeze '%s'", stage);
+		root_thaw(r);
+		return n;
+	}
+	return 0;
+}
+
+int root_sync(struct root *r, struct error *err)
+{
+	for (size_t i = 0; i < r->stages.count; i++) {
+		const char *stage = r->stages.items[i];
+		AUTO_CLOSE int fd = -1;
+
+		if (!is_disk(r, stage))
+			continue;
+		fd = open(stage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || syncfs(fd) < 0)
+			return error_sys(err, "sync '%s'", stage);
+	}
+	return 0;
 }
 
 unsigned root_unmount(struct root *r)

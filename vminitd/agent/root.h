@@ -49,6 +49,11 @@ int root_grow_disk(struct root *r, const struct setup_disk *d, struct error *err
 int root_detach(struct root *r, const char *target, struct error *err) MUST_CHECK;
 /** root_trim() - tell the disks which blocks are free. Return: bytes */
 uint64_t root_trim(struct root *r);
+/** root_sync() - what was written to disks reaches the host */
+int root_sync(struct root *r, struct error *err) MUST_CHECK;
+/** root_freeze() - and nothing is written until root_thaw(); a failure leaves nothing frozen */
+int root_freeze(struct root *r, struct error *err) MUST_CHECK;
+void root_thaw(struct root *r);
 /** root_unmount() - every disk, in reverse order; shares stay, for their server may be gone and
  * would be waited for. Return: how many file systems would not let go */
 unsigned root_unmount(struct root *r);

@@ -22,6 +22,7 @@ enum {
 	ARGUMENTS = 16384,
 	GROUPS = 256,
 	FILE_BYTES = 128 * 1024,
+	KILLED = PROCESSES_CONFIGURED_MAX + 1,
 };
 
 static_assert(sizeof(enum error_code) == 4 && sizeof(enum disk_role) == 4 &&
@@ -175,6 +176,21 @@ SCHEMA(msg_resize, U32(rows), U32(columns))
 #define THIS msg_signal
 SCHEMA(msg_signal, U32(signal))
 #undef THIS
+#define THIS kill_target
+SCHEMA(kill_target, U32(stream))
+#undef THIS
+#define THIS msg_kill
+SCHEMA(msg_kill, U32(signal), LIST(targets, target_count, KILLED, kill_target))
+#undef THIS
+#define THIS msg_kill_process
+SCHEMA(msg_kill_process, U32(signal), STRING(process, NAME_BYTES))
+#undef THIS
+#define THIS msg_freeze
+SCHEMA(msg_freeze, BOOL(is_frozen))
+#undef THIS
+#define THIS msg_disks
+SCHEMA(msg_disks, ENUM(action, DISKS_ACTIONS))
+#undef THIS
 #define THIS msg_exited
 SCHEMA(msg_exited, U32(code), BOOL(oom_killed))
 #undef THIS
@@ -204,6 +220,17 @@ SCHEMA(msg_stats, U64(memory_current), U64(memory_peak), U64(memory_limit), U64(
        U64(cpu_usage_us), U64(cpu_user_us), U64(cpu_system_us), U64(pids), U64(io_read_bytes),
        U64(io_write_bytes), U64(net_received_bytes), U64(net_sent_bytes), U64(machine_memory_total),
        U64(machine_memory_available), U64(disk_total), U64(disk_free), U64(agent_resident_bytes))
+#undef THIS
+
+#define THIS top_row
+SCHEMA(top_row, U32(pid), U32(parent), U32(uid), U32(state), U32(threads), U64(cpu_ms),
+       U64(resident_bytes), U64(age_ms), STRING(command, TOP_COMMAND_MAX))
+#undef THIS
+#define THIS msg_top
+SCHEMA(msg_top, LIST(rows, row_count, TOP_ROWS_MAX, top_row), U32(left_out))
+#undef THIS
+#define THIS msg_kernel_log
+SCHEMA(msg_kernel_log, BYTES(text, text_size, KERNEL_LOG_MAX))
 #undef THIS
 
 #define THIS msg_probe
@@ -254,7 +281,7 @@ SCHEMA(status_process, STRING(name, NAME_BYTES), ENUM(phase, PROCESS_PHASES),
 SCHEMA(msg_status, U32(phase), U32(keeper_pid), U32(qemu_pid), I32(exit_code), BOOL(oom_killed),
        U32(restarts), U64(started_unix_ms), U64(exited_unix_ms), U64(memory_bytes),
        STRING(error, TEXT_BYTES), U32(cpus), U32(free_ports), BOOL(is_half_changed),
-       ENUM(health, HEALTH_STATES), STRING(health_text, TEXT_BYTES),
+       BOOL(is_paused), ENUM(health, HEALTH_STATES), STRING(health_text, TEXT_BYTES),
        LIST(processes, process_count, PROCESSES_CONFIGURED_MAX, status_process))
 #undef THIS
 #define THIS msg_grow
@@ -283,6 +310,10 @@ MESSAGE(msg_spawn_failed)
 MESSAGE(msg_credit)
 MESSAGE(msg_resize)
 MESSAGE(msg_signal)
+MESSAGE(msg_kill)
+MESSAGE(msg_kill_process)
+MESSAGE(msg_freeze)
+MESSAGE(msg_disks)
 MESSAGE(msg_exited)
 MESSAGE(msg_log)
 MESSAGE(msg_shutdown)
@@ -293,6 +324,8 @@ MESSAGE(msg_names)
 MESSAGE(msg_limits)
 MESSAGE(msg_write_file)
 MESSAGE(msg_stats)
+MESSAGE(msg_top)
+MESSAGE(msg_kernel_log)
 MESSAGE(msg_status)
 MESSAGE(msg_stop)
 MESSAGE(msg_probe)
@@ -383,6 +416,13 @@ const char *message_type_name(unsigned type)
 		{ MSG_WRITE_FILE, "write-file" },
 		{ MSG_STATS, "stats" },
 		{ MSG_STATS_REPLY, "stats-reply" },
+		{ MSG_KILL, "kill" },
+		{ MSG_FREEZE, "freeze" },
+		{ MSG_TOP, "top" },
+		{ MSG_TOP_REPLY, "top-reply" },
+		{ MSG_KERNEL_LOG, "kernel-log" },
+		{ MSG_KERNEL_LOG_REPLY, "kernel-log-reply" },
+		{ MSG_DISKS, "disks" },
 		{ MSG_ATTACH_TMPFS, "attach-tmpfs" },
 		{ MSG_GROW_DISK, "grow-disk" },
 		{ MSG_DETACH_NIC, "detach-nic" },
@@ -390,7 +430,8 @@ const char *message_type_name(unsigned type)
 		{ MSG_STATUS, "status" },
 		{ MSG_STATUS_REPLY, "status-reply" },
 		{ MSG_STOP, "stop" },
-		{ MSG_KILL_MAIN, "kill-main" },
+		{ MSG_KILL_PROCESS, "kill-process" },
+		{ MSG_PAUSE, "pause" },
 		{ MSG_CHANGE, "change" },
 		{ MSG_CHANGE_PART, "change-part" },
 		{ MSG_GROW, "grow" },

@@ -18,7 +18,7 @@
 #include "vminitd/protocol/credit.h"
 #include "vminitd/protocol/frame.h"
 
-enum { PROTOCOL_VERSION = 1 };
+enum { PROTOCOL_VERSION = 2 };
 
 /* The stream of the container's main process; the keeper numbers the others from STREAM_FIRST_FREE.
  * Frames that are about no process carry a request id of the sender's choice instead, which the
@@ -67,7 +67,14 @@ enum msg_type {
 	MSG_WRITE_FILE = 44,   /* host: struct msg_write_file */
 	MSG_STATS = 45,        /* host, no payload; answer MSG_STATS_REPLY */
 	MSG_STATS_REPLY = 46,  /* struct msg_stats */
-	MSG_ATTACH_TMPFS = 56, /* host: struct setup_tmpfs; answer MSG_DONE or MSG_ERROR */
+	MSG_KILL = 47,   /* host: struct msg_kill; answer MSG_DONE once it is sent, or MSG_ERROR */
+	MSG_FREEZE = 48, /* host: struct msg_freeze; answer MSG_DONE or MSG_ERROR */
+	MSG_TOP = 49,    /* host, no payload; answer MSG_TOP_REPLY */
+	MSG_TOP_REPLY = 50,        /* struct msg_top */
+	MSG_KERNEL_LOG = 51,       /* host, no payload; answer MSG_KERNEL_LOG_REPLY */
+	MSG_KERNEL_LOG_REPLY = 54, /* struct msg_kernel_log */
+	MSG_DISKS = 55,            /* host: struct msg_disks; answer MSG_DONE or MSG_ERROR */
+	MSG_ATTACH_TMPFS = 56,     /* host: struct setup_tmpfs; answer MSG_DONE or MSG_ERROR */
 	MSG_GROW_DISK = 57, /* host: struct setup_disk: its file system is to fill its size_bytes */
 	MSG_DETACH_NIC = 58, /* host: struct setup_nic, found by mac: it is about to go */
 	MSG_PROBE = 52,      /* host: struct msg_probe; answer MSG_PROBED or MSG_ERROR */
@@ -82,7 +89,8 @@ enum msg_type {
 	MSG_STATUS = 65,       /* no payload; answer MSG_STATUS_REPLY */
 	MSG_STATUS_REPLY = 66, /* struct msg_status */
 	MSG_STOP = 67,         /* struct msg_stop; answer MSG_DONE when the machine is off */
-	MSG_KILL_MAIN = 68,    /* struct msg_signal; answer MSG_DONE */
+	MSG_KILL_PROCESS = 68, /* struct msg_kill_process; answer as MSG_KILL */
+	MSG_PAUSE = 69,        /* struct msg_freeze; answer as MSG_FREEZE */
 	MSG_CHANGE = 80, /* the last piece of a packed configuration (keeper_config.h): bring the
 			    running machine to it; answer MSG_DONE or MSG_ERROR */
 	MSG_CHANGE_PART = 81, /* a piece before it; no answer */
@@ -294,6 +302,41 @@ struct msg_signal {
 	uint32_t signal;
 };
 
+struct kill_target {
+	uint32_t stream;
+};
+
+/* -E_NOT_FOUND if none of them runs. */
+struct msg_kill {
+	uint32_t signal;
+	struct kill_target *targets;
+	size_t target_count;
+};
+
+struct msg_kill_process {
+	uint32_t signal;
+	char *process; /* "" = the main one, or all there are */
+};
+
+/* All processes of the container stand still, or go on. */
+struct msg_freeze {
+	bool is_frozen;
+};
+
+enum disks_action {
+	DISKS_SYNC,   /* what was written reaches the host */
+	DISKS_FREEZE, /* and nothing is written until they are thawed, which the agent does by
+			 itself when its host is gone, or after FREEZE_MAX_MS */
+	DISKS_THAW,
+	DISKS_ACTIONS
+};
+
+enum { FREEZE_MAX_MS = 30 * 1000 };
+
+struct msg_disks {
+	enum disks_action action;
+};
+
 struct msg_exited {
 	uint32_t code; /* exit code, or 128 + signal */
 	bool oom_killed;
@@ -347,6 +390,29 @@ struct msg_stats {
 	uint64_t machine_memory_total, machine_memory_available;
 	uint64_t disk_total, disk_free; /* of the writable layer */
 	uint64_t agent_resident_bytes;
+};
+
+enum { TOP_ROWS_MAX = 1024, TOP_COMMAND_MAX = 160, KERNEL_LOG_MAX = 192 * 1024 };
+
+/* A process of the container, by whatever started it. */
+struct top_row {
+	uint32_t pid, parent; /* as the container numbers them; 0 = outside of it */
+	uint32_t uid;
+	uint32_t state; /* the kernel's letter: 'R', 'S', ... */
+	uint32_t threads;
+	uint64_t cpu_ms, resident_bytes, age_ms;
+	char *command; /* bytes of the container's choice, cut at TOP_COMMAND_MAX */
+};
+
+struct msg_top {
+	struct top_row *rows;
+	size_t row_count;
+	uint32_t left_out; /* that there was no room for */
+};
+
+struct msg_kernel_log {
+	uint8_t *text; /* the last of it, as the kernel formats it for syslog(2); owned */
+	size_t text_size;
 };
 
 /* Addresses a probe may try, headers it may send, processes and needs a container may have, files
@@ -496,10 +562,11 @@ struct msg_status {
 	uint32_t restarts;
 	uint64_t started_unix_ms, exited_unix_ms;
 	uint64_t memory_bytes;
-	char *error;                      /* "" = none */
-	uint32_t cpus;                    /* the machine was started with */
-	uint32_t free_ports;              /* devices that can still be attached to it */
-	bool is_half_changed;             /* a change of the running machine failed half way */
+	char *error;          /* "" = none */
+	uint32_t cpus;        /* the machine was started with */
+	uint32_t free_ports;  /* devices that can still be attached to it */
+	bool is_half_changed; /* a change of the running machine failed half way */
+	bool is_paused;
 	enum process_health_state health; /* of the container and all its processes together */
 	char *health_text;                /* what the container's own probe saw last */
 	struct status_process *processes;
@@ -570,6 +637,10 @@ MESSAGE_DECLARE(msg_spawn_failed)
 MESSAGE_DECLARE(msg_credit)
 MESSAGE_DECLARE(msg_resize)
 MESSAGE_DECLARE(msg_signal)
+MESSAGE_DECLARE(msg_kill)
+MESSAGE_DECLARE(msg_kill_process)
+MESSAGE_DECLARE(msg_freeze)
+MESSAGE_DECLARE(msg_disks)
 MESSAGE_DECLARE(msg_exited)
 MESSAGE_DECLARE(msg_log)
 MESSAGE_DECLARE(msg_shutdown)
@@ -580,6 +651,8 @@ MESSAGE_DECLARE(msg_names)
 MESSAGE_DECLARE(msg_limits)
 MESSAGE_DECLARE(msg_write_file)
 MESSAGE_DECLARE(msg_stats)
+MESSAGE_DECLARE(msg_top)
+MESSAGE_DECLARE(msg_kernel_log)
 MESSAGE_DECLARE(msg_status)
 MESSAGE_DECLARE(msg_stop)
 MESSAGE_DECLARE(msg_probe)

@@ -33,20 +33,19 @@ static int like_main(struct cli *cli, const struct env_record *env,
 	if (r < 0)
 		return r;
 	struct image image = { 0 };
+	struct process_words none = { 0 };
 	find_image(cli, c, &image);
-	r = translate_main(container, &image, ret, err);
+	translate_process(container, &image, &none, ret);
 	/* The keeper knows their values, and adds what is missing. */
-	if (r == 0)
-		translate_drop_secret_env(container, &ret->env);
+	translate_drop_secret_env(container, &ret->env);
 	image_release(&image);
-	return r;
+	return 0;
 }
 
 static int fill_spawn(struct cli *cli, const struct options *o, struct msg_spawn *spawn,
 		      struct error *err)
 {
 	const struct strlist *env = option_values(o, "env");
-	strlist_release(&spawn->argv);
 	for (size_t i = 1; i < o->args.count; i++)
 		strlist_add(&spawn->argv, o->args.items[i]);
 	for (size_t i = 0; env && i < env->count; i++) {

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "orchestrator/cli/command.h"
+#include "orchestrator/cli/commands/boot_log.h"
 #include "orchestrator/cli/log_reader.h"
 #include "orchestrator/cli/output.h"
 #include "orchestrator/cli/select.h"
@@ -152,6 +153,13 @@ static int run_logs(struct cli *cli, const struct options *o, struct error *err)
 		return cli_usage(
 			cli, ((void)error_clear(err), err),
 			"--since takes how long ago (10m, 2h30m) or a date (2026-01-31T12:00:00)");
+	if (r == 0 && option_given(o, "boot")) {
+		if (option_given(o, "follow") || option_given(o, "since") ||
+		    option_given(o, "timestamps"))
+			return cli_usage(cli, err,
+					 "--boot goes with --tail, --raw, --no-prefix and --json");
+		return boot_log_print(cli, o, &env, tail, err);
+	}
 	if (r == 0)
 		r = choose_sources(&l, cli, o, &env, err);
 	l.prefix = !option_given(o, "no-prefix");
@@ -178,6 +186,7 @@ static const struct option_def logs_options[] = {
 	{ .name = "since",
 	  .value = "TIME",
 	  .help = "only lines since then: 10m, 2h, or a date as 2026-01-31T12:00:00 (UTC)" },
+	{ .name = "boot", .help = "what the kernels of their machines said, instead" },
 	{ .name = "timestamps", .letter = 't', .help = "print when each line was written" },
 	{ .name = "no-prefix", .help = "do not print whose line it is" },
 	{ .name = "raw", .help = "do not make control characters visible on a terminal" },
@@ -190,7 +199,9 @@ const struct command cmd_logs = {
 	.summary = "print what containers wrote",
 	.text = "Lines of all containers are merged by time. Logs are files: they are there also "
 		"when nothing runs, "
-		"until the environment is taken down.",
+		"until the environment is taken down.\n\n"
+		"With --boot it is the log of the kernel of a container's machine, or, where that "
+		"does not run, what it said last on its console: 256 KiB are kept.",
 	.options = logs_options,
 	.run = run_logs,
 	.flags = COMMAND_ENVIRONMENT | COMMAND_JSON,

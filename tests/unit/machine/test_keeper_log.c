@@ -63,7 +63,7 @@ TEST(lines_of_two_streams)
 	AUTO_ERROR err = ERROR_INIT;
 
 	make_folder();
-	assert_ok(err, keeper_log_open(&l, folder, 0, 0, &err));
+	assert_ok(err, keeper_log_open(&l, folder, "log", 0, 0, &err));
 	keeper_log_write(&l, LOG_STDOUT, "one\ntw", 6);
 	keeper_log_write(&l, LOG_STDERR, "bad\n", 4);
 	keeper_log_write(&l, LOG_STDOUT, "o\n\nrest", 7);
@@ -86,7 +86,7 @@ TEST(long_lines_are_cut)
 
 	make_folder();
 	memset(bytes, 'x', LOG_LINE_MAX + 5);
-	assert_ok(err, keeper_log_open(&l, folder, 0, 0, &err));
+	assert_ok(err, keeper_log_open(&l, folder, "log", 0, 0, &err));
 	keeper_log_write(&l, LOG_STDOUT, bytes, LOG_LINE_MAX + 5);
 	keeper_log_write(&l, LOG_STDOUT, "\n", 1);
 	keeper_log_close(&l);
@@ -105,7 +105,7 @@ TEST(rotation_bounds_the_whole)
 	static const char *const kept[] = { "log", "log.1", "log.2" };
 
 	make_folder();
-	assert_ok(err, keeper_log_open(&l, folder, 4096, 2, &err));
+	assert_ok(err, keeper_log_open(&l, folder, "log", 4096, 2, &err));
 	for (int i = 0; i < 1000; i++)
 		keeper_log_write(&l, LOG_STDOUT, "forty bytes of text, more or less, here\n", 40);
 	keeper_log_close(&l);
@@ -129,7 +129,7 @@ TEST(lines_of_several_processes)
 	AUTO_ERROR err = ERROR_INIT;
 
 	make_folder();
-	assert_ok(err, keeper_log_open(&l, folder, 0, 0, &err));
+	assert_ok(err, keeper_log_open(&l, folder, "log", 0, 0, &err));
 	keeper_log_write_as(&l, &web, "web", LOG_STDOUT, "be", 2);
 	keeper_log_write(&l, LOG_STDOUT, "main\n", 5);
 	keeper_log_write_as(&l, &web, "web", LOG_STDOUT, "gun\nnot ended", 13);
@@ -155,7 +155,7 @@ TEST(fewer_files_are_kept_from_now_on)
 
 	make_folder();
 	gone = path_join(folder, "log.2");
-	assert_ok(err, keeper_log_open(&l, folder, 1024, 3, &err));
+	assert_ok(err, keeper_log_open(&l, folder, "log", 1024, 3, &err));
 	for (int i = 0; i < 200; i++)
 		keeper_log_write(&l, LOG_STDOUT, "0123456789\n", 11);
 	assert_true(file_exists(gone));

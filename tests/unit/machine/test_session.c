@@ -270,3 +270,104 @@ TEST(a_hangup_ends_the_session_and_restores_the_terminal)
 	assert_int_equal(peer, 8);
 	assert_int_equal(sigaction(SIGHUP, &before, NULL), 0);
 }
+
+enum { FLOOD = 200 * 1024 };
+
+/* More output than a pipe holds, then a word of error, then the end: all before anything is read.
+ */
+static void play_flood(int sock)
+{
+	static char data[FRAME_DATA_MAX];
+	AUTO_BUFFER out = BUFFER_INIT;
+	AUTO_ERROR err = ERROR_INIT;
+	struct msg_exited exited = { 3, false };
+	char chunk[4096];
+
+	for (size_t sent = 0; sent < FLOOD;) {
+		size_t n = FLOOD - sent < sizeof(data) ? FLOOD - sent : sizeof(data);
+		message_add_data(&out, STREAM_MAIN, CHANNEL_STDOUT, data, n);
+		sent += n;
+	}
+	message_add_data(&out, STREAM_MAIN, CHANNEL_STDERR, "heard", 5);
+	if (msg_exited_add(&out, MSG_EXITED, STREAM_MAIN, &exited, &err) < 0 ||
+	    fd_write_full(sock, out.data, out.size, &err) < 0)
+		_exit(1);
+	while (read(sock, chunk, sizeof(chunk)) > 0)
+		;
+	_exit(0);
+}
+
+/* Reads @out only when the error has come. Exits 0 if all of both did. */
+static pid_t read_errors_first(const int out[2], const int errors[2])
+{
+	char chunk[4096];
+	size_t got = 0;
+	ssize_t n;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	(void)alarm(60);
+	(void)close(out[1]);
+	(void)close(errors[1]);
+	if (read(errors[0], chunk, 5) != 5)
+		_exit(1);
+	while ((n = read(out[0], chunk, sizeof(chunk))) > 0)
+		got += (size_t)n;
+	_exit(got == FLOOD ? 0 : 2);
+}
+
+static void flood_through(const int out[2], const int errors[2])
+{
+	struct session_options o = { .stdin_fd = -1, .stdout_fd = out[1], .stderr_fd = errors[1] };
+	AUTO_ERROR err = ERROR_INIT;
+	int sock, code = -1, status = -1;
+	int flags = fcntl(out[1], F_GETFL);
+
+	pid_t reader = read_errors_first(out, errors);
+	pid_t peer = play(play_flood, &sock);
+	assert_ok(err, session_run(sock, &o, &code, &err));
+	assert_int_equal(code, 3);
+	/* Whoever shares it finds it as it was. */
+	assert_int_equal(fcntl(out[1], F_GETFL), flags);
+	(void)close(out[1]);
+	(void)close(errors[1]);
+	assert_int_equal(waitpid(peer, NULL, 0), peer);
+	assert_int_equal(waitpid(reader, &status, 0), reader);
+	assert_int_equal(status, 0);
+	(void)close(out[0]);
+	(void)close(errors[0]);
+}
+
+TEST(a_reader_that_stands_still_holds_back_nobody_else)
+{
+	int out[2], errors[2];
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
+	flood_through(out, errors);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out), 0);
+	assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
+	flood_through(out, errors);
+}
+
+TEST(output_that_nobody_reads_is_dropped_and_the_exit_code_kept)
+{
+	int out[2], errors[2], sock, code = -1;
+	AUTO_ERROR err = ERROR_INIT;
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
+	(void)close(out[0]);
+	(void)signal(SIGPIPE, SIG_IGN);
+	struct session_options o = { .stdin_fd = -1, .stdout_fd = out[1], .stderr_fd = errors[1] };
+	pid_t peer = play(play_flood, &sock);
+	assert_ok(err, session_run(sock, &o, &code, &err));
+	(void)signal(SIGPIPE, SIG_DFL);
+	assert_int_equal(code, 3);
+	(void)close(out[1]);
+	(void)close(errors[0]);
+	(void)close(errors[1]);
+	assert_int_equal(waitpid(peer, NULL, 0), peer);
+}

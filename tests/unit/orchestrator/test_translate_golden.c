@@ -5,6 +5,7 @@
  * Sections: @IMAGE (the image's config as JSON), @SPEC, @EXPECT.
  */
 #include <arpa/inet.h>
+#include <signal.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -55,6 +56,7 @@ static void load_image(struct golden *g)
 	(void)json_strings(v, "Entrypoint", &g->image.config.entrypoint);
 	(void)json_strings(v, "Cmd", &g->image.config.cmd);
 	(void)json_strings(v, "Env", &g->image.config.env);
+	g->image.config.stop_signal = xstrdup_null(json_str(v, "StopSignal", NULL));
 	g->image.config.user = xstrdup_null(json_str(v, "User", NULL));
 	g->image.config.working_dir = xstrdup_null(json_str(v, "WorkingDir", NULL));
 }
@@ -171,6 +173,8 @@ static void print_devices(const struct machine_config *c, struct buffer *out)
 
 static void print_config(const struct machine_config *c, struct buffer *out)
 {
+	if (c->supervise.stop_signal != SIGTERM)
+		buffer_printf(out, "stop signal %u\n", c->supervise.stop_signal);
 	buffer_printf(out, "machine %s cpus %u memory %llu restart %d\n", c->name, c->cpus,
 		      (unsigned long long)c->memory_bytes, (int)c->restart);
 	add_text(out, "kernel_args", c->kernel_args);

@@ -59,7 +59,12 @@ SAMPLE(msg_stats, MSG_STATS_REPLY, .memory_current = 1, .memory_peak = 2, .memor
        .oom_kills = 4, .cpu_usage_us = 5, .pids = 6, .agent_resident_bytes = UINT64_MAX)
 SAMPLE(msg_status, MSG_STATUS_REPLY, .phase = 2, .keeper_pid = 3, .qemu_pid = 4, .exit_code = -1,
        .oom_killed = false, .restarts = 5, .started_unix_ms = 6, .exited_unix_ms = 7,
-       .memory_bytes = 8, .error = words, .cpus = 9, .free_ports = 10, .is_half_changed = true)
+       .memory_bytes = 8, .error = words, .cpus = 9, .free_ports = 10, .is_half_changed = true,
+       .is_paused = true)
+SAMPLE(msg_kill_process, MSG_KILL_PROCESS, .signal = 9, .process = words)
+SAMPLE(msg_freeze, MSG_FREEZE, .is_frozen = true)
+SAMPLE(msg_disks, MSG_DISKS, .action = DISKS_FREEZE)
+SAMPLE(msg_kernel_log, MSG_KERNEL_LOG_REPLY, .text = secret, .text_size = sizeof(secret))
 SAMPLE(msg_stop, MSG_STOP, .signal = 2, .grace_ms = 3)
 SAMPLE(setup_disk, MSG_ATTACH_DISK, .serial = words, .role = DISK_VOLUME, .target = words,
        .subpath = words, .fstype = words, .size_bytes = 1, .read_only = true,
@@ -187,6 +192,32 @@ static int msg_names_sample(struct buffer *out, struct error *err)
 }
 AGAIN(msg_names)
 
+static int msg_kill_sample(struct buffer *out, struct error *err)
+{
+	struct kill_target targets[] = { { STREAM_MAIN }, { 9 } };
+	struct msg_kill m = { .signal = 15, .targets = targets, .target_count = 2 };
+
+	return msg_kill_add(out, MSG_KILL, 7, &m, err);
+}
+AGAIN(msg_kill)
+
+static int msg_top_sample(struct buffer *out, struct error *err)
+{
+	struct top_row row = { .pid = 1,
+			       .parent = 2,
+			       .uid = 3,
+			       .state = 'S',
+			       .threads = 4,
+			       .cpu_ms = 5,
+			       .resident_bytes = 6,
+			       .age_ms = 7,
+			       .command = words };
+	struct msg_top m = { .rows = &row, .row_count = 1, .left_out = 8 };
+
+	return msg_top_add(out, MSG_TOP_REPLY, 7, &m, err);
+}
+AGAIN(msg_top)
+
 SAMPLE(msg_probed, MSG_PROBED, .is_healthy = true, .text = words)
 SAMPLE(msg_wait, MSG_WAIT, .until = WAIT_READY)
 
@@ -259,14 +290,15 @@ AGAIN(msg_supervise)
 #type, type##_sample, type##_again \
 	}
 const struct sample samples[] = {
-	ROW(msg_sync),         ROW(msg_hello),     ROW(msg_error),    ROW(msg_started),
-	ROW(msg_spawn_failed), ROW(msg_credit),    ROW(msg_resize),   ROW(msg_signal),
-	ROW(msg_exited),       ROW(msg_log),       ROW(msg_shutdown), ROW(msg_time),
-	ROW(msg_trimmed),      ROW(msg_detach),    ROW(msg_limits),   ROW(msg_write_file),
-	ROW(msg_stats),        ROW(msg_status),    ROW(msg_stop),     ROW(setup_disk),
-	ROW(setup_share),      ROW(setup_nic),     ROW(msg_setup),    ROW(msg_spawn),
-	ROW(msg_names),        ROW(setup_tmpfs),   ROW(msg_grow),     ROW(msg_probe),
-	ROW(msg_probed),       ROW(msg_supervise), ROW(msg_wait),     ROW(msg_filter),
-	ROW(msg_copy),
+	ROW(msg_sync),         ROW(msg_hello),     ROW(msg_error),        ROW(msg_started),
+	ROW(msg_spawn_failed), ROW(msg_credit),    ROW(msg_resize),       ROW(msg_signal),
+	ROW(msg_exited),       ROW(msg_log),       ROW(msg_shutdown),     ROW(msg_time),
+	ROW(msg_trimmed),      ROW(msg_detach),    ROW(msg_limits),       ROW(msg_write_file),
+	ROW(msg_stats),        ROW(msg_status),    ROW(msg_stop),         ROW(setup_disk),
+	ROW(setup_share),      ROW(setup_nic),     ROW(msg_setup),        ROW(msg_spawn),
+	ROW(msg_names),        ROW(setup_tmpfs),   ROW(msg_grow),         ROW(msg_probe),
+	ROW(msg_probed),       ROW(msg_supervise), ROW(msg_wait),         ROW(msg_filter),
+	ROW(msg_copy),         ROW(msg_kill),      ROW(msg_kill_process), ROW(msg_freeze),
+	ROW(msg_disks),        ROW(msg_top),       ROW(msg_kernel_log),
 };
 const size_t sample_count = ARRAY_SIZE(samples);

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""What a running container is asked and told: figures, processes, signals, pauses, the kernel's log, the time."""
+import json
+import re
+import subprocess
+import time
+
+import ctrzlib
+
+SPEC = """
+name: serve
+containers:
+  box:
+    image: {image}
+    pull: never
+    command: [sh, -c, "trap 'echo hup' HUP; echo up; while :; do sleep 1000 & wait; done"]
+    resources: {{ memory: 128MiB }}
+    health: {{ exec: ["true"], interval: 1s, retries: 1 }}
+  many:
+    image: {image}
+    pull: never
+    resources: {{ memory: 128MiB }}
+    processes:
+      one: {{ command: [sleep, "2001"] }}
+      two: {{ command: [sh, -c, "trap 'echo usr1' USR1; echo set; while :; do sleep 2002 & wait; done"] }}
+"""
+
+
+def logs(home, *args):
+    return home.run("logs", "-e", "serve", "--no-prefix", *args).out
+
+
+def row(home, name):
+    return next(c for c in home.json("ps", "-e", "serve") if c["name"] == name)
+
+
+def figures_and_processes(home):
+    stats = {s["name"]: s for s in home.json("stats", "-e", "serve")}
+    assert sorted(stats) == ["box", "many"]
+    box = stats["box"]
+    assert box["failure"] is None and 0 <= box["cpu_percent"] < 400 and box["cpu_us"] > 0
+    assert 0 < box["memory_bytes"] < box["memory_limit_bytes"] <= 128 << 20 and box["pids"] >= 2
+    assert 0 < box["agent_memory_bytes"] < 2 << 20
+    assert box["host"]["processes"] >= 2 and box["host"]["hidden_processes"] == 0
+    assert 16 << 20 < box["host"]["memory_bytes"] < 512 << 20 and box["host"]["cpu_ms"] > 0
+    before = box["disk_used_bytes"], box["disk_written_bytes"], box["cpu_us"]
+    home.run("exec", "-e", "serve", "box", "--", "sh", "-c", "dd if=/dev/zero of=/big bs=1M count=8; sync")
+    box = home.json("stats", "-e", "serve", "box")[0]
+    after = box["disk_used_bytes"], box["disk_written_bytes"], box["cpu_us"]
+    assert after[0] >= before[0] + (8 << 20) and after[1] >= before[1] + (8 << 20) and after[2] > before[2]
+    lines = home.run("stats", "-e", "serve", "--no-stream").out.splitlines()
+    assert lines[0].startswith("NAME ") and re.match(r"box +\d+\.\d% ", lines[1]) and len(lines) == 3
+
+    t = home.json("top", "-e", "serve", "many")
+    commands = {p["command"] for p in t["processes"]}
+    assert {"sleep 2001", "sleep 2002"} <= commands and t["left_out"] == 0
+    assert {p["parent"] for p in t["processes"]} & {p["pid"] for p in t["processes"]}
+    assert re.search(r"^ *\d+ .* sleep 2001$", home.run("top", "-e", "serve", "many").out, re.MULTILINE)
+
+
+def signals(home):
+    ctrzlib.wait_until("the trap is set", lambda: "up\n" in logs(home, "box"))
+    home.run("kill", "-e", "serve", "-s", "HUP", "box")
+    ctrzlib.wait_until("the signal has come", lambda: "hup\n" in logs(home, "box"))
+    ctrzlib.wait_until("the trap is set", lambda: "set\n" in logs(home, "many"))
+    home.run("kill", "-e", "serve", "-s", "sigusr1", "-p", "two", "many")
+    ctrzlib.wait_until("the signal has come", lambda: "usr1\n" in logs(home, "many"))
+    assert {p["status"] for p in row(home, "many")["processes"]} == {"running"}
+    assert "no process 'three'" in home.fail("kill", "-e", "serve", "-p", "three", "many", code=4).err
+    home.run("kill", "-e", "serve", "-p", "one", "many")
+    ctrzlib.wait_until("it has ended", lambda: [p["exit_code"] for p in row(home, "many")["processes"] if p["name"] == "one"] == [137])
+    assert "no process of it runs" in home.fail("kill", "-e", "serve", "-p", "one", "many", code=4).err
+
+
+def pauses(home, project):
+    beat = "while :; do echo beat; sleep 0.1; done"
+    p = home.popen("exec", "-e", "serve", "box", "--", "sh", "-c", beat, stdout=subprocess.PIPE)
+    try:
+        assert p.stdout.readline() == b"beat\n"
+        home.run("pause", "-e", "serve", "box")
+        assert row(home, "box")["status"] == "paused"
+        assert "paused already" in home.fail("pause", "-e", "serve", "box", code=1).err
+        assert "ctrz unpause" in home.fail("exec", "-e", "serve", "box", "true", code=125).err
+        assert "ctrz unpause" in home.fail("cp", "-e", "serve", "box:/etc/passwd", str(project.path), code=1).err
+        used = home.json("stats", "-e", "serve", "box")[0]
+        assert used["failure"] is None and used["cpu_percent"] < 1
+        assert len(home.json("top", "-e", "serve", "box")["processes"]) > 2
+        assert row(home, "box")["health"] in ("healthy", "starting")
+        home.run("unpause", "-e", "serve", "box")
+        assert "is not paused" in home.fail("unpause", "-e", "serve", "box", code=1).err
+        assert [p.stdout.readline() for _ in range(20)] == [b"beat\n"] * 20
+        home.run("pause", "-e", "serve", "box")
+        assert re.search("box +drift +paused -> update", home.run("plan", cwd=project.path).out)
+        home.run("up", cwd=project.path, timeout=300)
+        assert row(home, "box")["status"] == "running" and "No changes." in home.run("plan", cwd=project.path).out
+        assert [p.stdout.readline() for _ in range(20)] == [b"beat\n"] * 20
+    finally:
+        p.kill()
+        p.wait()
+        p.stdout.close()
+
+
+def kernel_log_and_time(home):
+    log = home.run("logs", "-e", "serve", "--boot", "box").out
+    assert "Linux version " in log and "<" not in log.splitlines()[0][:1]
+    assert len(home.run("logs", "-e", "serve", "--boot", "-n", "3", "box").out.splitlines()) == 3
+    line = json.loads(home.run("logs", "-e", "serve", "--boot", "--json", "-n", "1", "box").out)
+    assert line["container"] == "box" and 0 <= line["level"] <= 7
+    guest = int(home.run("exec", "-e", "serve", "box", "--", "date", "+%s").out)
+    assert abs(guest - time.time()) < 60
+
+
+def test_a_running_container_is_asked_and_told(home, project):
+    project.write(SPEC.format(image=home.image()))
+    home.run("up", cwd=project.path, timeout=300)
+    figures_and_processes(home)
+    signals(home)
+    pauses(home, project)
+    kernel_log_and_time(home)
+    # A stop of what stands still does not wait for it.
+    home.run("pause", "-e", "serve", "box")
+    home.run("kill", "-e", "serve", "box", timeout=60)
+    ctrzlib.wait_until("the killed machine has ended", lambda: row(home, "box")["status"].startswith("exited"))
+    assert row(home, "box")["exit_code"] == 137
+    home.run("logs", "-e", "serve", "--boot", "box")
