@@ -407,7 +407,8 @@ void check_text(struct decode *d, enum text_check check, const struct node *n, c
 	}
 }
 
-void check_key(struct decode *d, enum text_check check, const struct node *key, const char *what)
+void check_key(struct decode *d, enum text_check check, const struct node *key, const char *what,
+	       const char *of)
 {
 	if (check == CHECK_ULIMIT || check == CHECK_SYSCTL) {
 		check_kernel_key(d, check, key, key->text);
@@ -423,5 +424,5 @@ void check_key(struct decode *d, enum text_check check, const struct node *key, 
 	}
 	const char *rule = name_rule(check, key->text);
 	if (rule && !key->is_broken)
-		bad_name(d, check, key, what, rule);
+		bad_name(d, check, key, arena_printf(d->arena, "%s%s", what, of), rule);
 }

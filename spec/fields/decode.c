@@ -403,7 +403,7 @@ static void decode_pairs(struct decode *d, const struct field *f, const struct n
 	for (size_t i = 0; i < n->count; i++) {
 		const struct node_entry *e = &n->entries[i];
 		struct spec_pair *p = &out->items[out->count];
-		check_key(d, f->key_check, e->key, arena_printf(d->arena, "a key of %s", f->name));
+		check_key(d, f->key_check, e->key, "a key of ", f->name);
 		if (e->value->kind == NODE_SCALAR && e->value->type == SCALAR_NULL) {
 			struct diagnostic *r = expected(d, e->value, "text");
 			report_help(r, "an empty value is written \"\"");
@@ -459,8 +459,7 @@ static void decode_map(struct decode *d, const struct field *f, struct node *n, 
 	for (size_t i = 0; i < n->count; i++) {
 		struct node *key = sorted[i].key, *value = sorted[i].value;
 		host_vars_note(d, key);
-		check_key(d, f->key_check, key,
-			  arena_printf(d->arena, "the name of a %s", f->object->word));
+		check_key(d, f->key_check, key, "the name of a ", f->object->word);
 		if (value->kind == NODE_SCALAR && value->type == SCALAR_NULL)
 			value = node_new_collection(d->arena, key, NODE_MAPPING, 0);
 		struct spec_object *o = list_item(&list, f->object, list.count++);

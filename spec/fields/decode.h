@@ -52,8 +52,9 @@ const char *host_path(struct decode *d, struct source_pos pos, const char *path)
 
 /** check_text() - what the field's row asks of a text; findings go to @d */
 void check_text(struct decode *d, enum text_check check, const struct node *n, const char *text);
-/** check_key() - the same for a name that is a key; @what: "the name of a container" */
-void check_key(struct decode *d, enum text_check check, const struct node *key, const char *what);
+/** check_key() - the same for a name that is a key; @what: "the name of a ", @of: "container" */
+void check_key(struct decode *d, enum text_check check, const struct node *key, const char *what,
+	       const char *of);
 /** text_check_pattern() - JSON Schema pattern of a check, NULL if it is more than one */
 const char *text_check_pattern(enum text_check check);
 

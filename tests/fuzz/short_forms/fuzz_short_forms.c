@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)reshape_names(&d, &container_type.fields[0], list);
 	for (int check = 0; check < CHECK_COUNT; check++) {
 		check_text(&d, (enum text_check)check, n, text);
-		check_key(&d, (enum text_check)check, n, "a name");
+		check_key(&d, (enum text_check)check, n, "a ", "name");
 	}
 	arena_free(arena);
 	return 0;
