@@ -9,7 +9,20 @@
 #include <sys/random.h>
 
 #include "base/alloc.h"
+#include "base/delay_load.h"
+#include "base/log.h"
 #include "base/text.h"
+
+DELAY_LOAD(crypto, EVP_Digest)
+DELAY_LOAD(crypto, EVP_DigestFinal_ex)
+DELAY_LOAD(crypto, EVP_DigestInit_ex)
+DELAY_LOAD(crypto, EVP_DigestUpdate)
+DELAY_LOAD(crypto, EVP_MD_CTX_free)
+DELAY_LOAD(crypto, EVP_MD_CTX_new)
+DELAY_LOAD(crypto, EVP_sha256)
+DELAY_LOAD(crypto, EVP_sha512)
+DELAY_LOAD(crypto, HMAC)
+DELAY_LOAD_LIBRARY(crypto)
 
 struct digest {
 	EVP_MD_CTX *ctx; /* owned */
@@ -23,8 +36,19 @@ static void must(int ok)
 		abort();
 }
 
+/* Without it there is nothing to go on with either. */
+static void need_crypto(void)
+{
+	AUTO_ERROR err = ERROR_INIT;
+	if (delay_load(&library_of_crypto, CRYPTO_SONAME, &err) == 0)
+		return;
+	log_error("%s", error_message(&err));
+	abort();
+}
+
 struct digest *digest_new(enum digest_algorithm algorithm)
 {
+	need_crypto();
 	struct digest *d = xcalloc(1, sizeof(*d));
 	d->ctx = EVP_MD_CTX_new();
 	if (!d->ctx)
@@ -58,6 +82,7 @@ void digest_hex(struct digest *d, char *out)
 void sha256_hex(const void *data, size_t size, char out[65])
 {
 	unsigned char raw[32];
+	need_crypto();
 	must(EVP_Digest(data, size, raw, NULL, EVP_sha256(), NULL));
 	hex_encode(out, raw, sizeof(raw));
 }
@@ -65,6 +90,7 @@ void sha256_hex(const void *data, size_t size, char out[65])
 void hmac_sha256_hex(const void *key, size_t key_size, const void *data, size_t size, char out[65])
 {
 	unsigned char raw[32];
+	need_crypto();
 	if (!HMAC(EVP_sha256(), key, (int)key_size, data, size, raw, NULL))
 		abort();
 	hex_encode(out, raw, sizeof(raw));

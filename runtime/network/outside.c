@@ -11,7 +11,17 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/delay_load.h"
 #include "base/log.h"
+
+DELAY_LOAD(slirp, slirp_add_hostxfwd)
+DELAY_LOAD(slirp, slirp_cleanup)
+DELAY_LOAD(slirp, slirp_input)
+DELAY_LOAD(slirp, slirp_new)
+DELAY_LOAD(slirp, slirp_pollfds_fill)
+DELAY_LOAD(slirp, slirp_pollfds_poll)
+DELAY_LOAD(slirp, slirp_remove_hostxfwd)
+DELAY_LOAD_LIBRARY(slirp)
 
 /*
  * DOC: Theory of Operation
@@ -112,6 +122,11 @@ static const SlirpCb callbacks = {
 	.unregister_poll_fd = ignore_fd,
 	.notify = ignore_notify,
 };
+
+int outside_library_load(struct error *err)
+{
+	return delay_load(&library_of_slirp, SLIRP_SONAME, err);
+}
 
 struct outside *outside_new(const struct outside_config *c)
 {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "runtime/network/packet.h"
 
 struct outside;
@@ -26,6 +27,9 @@ struct outside_config {
 	void *arg;
 };
 
+/** outside_library_load() - before anything else here, and before the process is isolated. Return:
+ * 0, or -E_UNAVAILABLE */
+int outside_library_load(struct error *err) MUST_CHECK;
 /** outside_new() - owned; never NULL */
 struct outside *outside_new(const struct outside_config *c);
 void outside_free(struct outside *o);

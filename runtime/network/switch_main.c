@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "runtime/network/host_port.h"
 #include "runtime/network/isolate.h"
+#include "runtime/network/outside.h"
 #include "runtime/network/switch_control.h"
 #include "runtime/network/switch_core.h"
 #include "runtime/network/switch_message.h"
@@ -116,6 +117,9 @@ static int process_start(struct switch_process *p, struct error *err)
 	p->lock_fd = lock_file(lock_path, LOCK_TRY, err);
 	if (p->lock_fd < 0)
 		return p->lock_fd;
+	int r = outside_library_load(err);
+	if (r < 0)
+		return r;
 	size_t fds_max = raise_fd_limit();
 	p->loop = loop_new();
 	loop_on_signal(p->loop, SIGTERM, on_signal, p->loop);
@@ -123,7 +127,7 @@ static int process_start(struct switch_process *p, struct error *err)
 	if (p->is_owned)
 		loop_watch(p->loop, SWITCH_OWNER_FD, EPOLLIN | EPOLLHUP, on_owner, p->loop);
 	p->core = switch_core_new(p->loop, &p->config, fds_max);
-	int r = switch_control_new(p->loop, p->core, p->control_path, &p->control, err);
+	r = switch_control_new(p->loop, p->core, p->control_path, &p->control, err);
 	return r < 0 ? r : isolate_self(p->config.run_dir, err);
 }
 

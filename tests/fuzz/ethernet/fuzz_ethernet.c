@@ -105,6 +105,7 @@ static void to_network(void *arg, const uint8_t *frame, size_t size)
 
 static struct outside *new_outside(struct world *w)
 {
+	must(outside_library_load(NULL) == 0);
 	return outside_new(&(struct outside_config){ .base = { htonl(BASE) },
 						     .mask = { htonl(0xffffff00) },
 						     .gateway = { htonl(BASE + 1) },
