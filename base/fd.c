@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 
-enum { FDS_MAX = 16 };
+enum { FDS_MAX = 16, CHUNK = 16384 };
 
 int fd_open_in_root(int root, const char *path, int flags, mode_t mode)
 {
@@ -62,10 +62,10 @@ int fd_read_full(int fd, void *data, size_t size, struct error *err)
 }
 
 /* Return: 1 for more to come, 0 at the end, -code */
-static int read_chunk(int fd, struct buffer *out, size_t limit, struct error *err)
+static int read_chunk(int fd, struct buffer *out, size_t chunk, size_t limit, struct error *err)
 {
-	char *at = buffer_reserve(out, 16384);
-	ssize_t n = read(fd, at, 16384);
+	char *at = buffer_reserve(out, chunk);
+	ssize_t n = read(fd, at, chunk);
 	if (n < 0)
 		return errno == EINTR ? 1 : error_sys(err, "read");
 	out->size += (size_t)n;
@@ -75,11 +75,17 @@ static int read_chunk(int fd, struct buffer *out, size_t limit, struct error *er
 
 int fd_read_all(int fd, struct buffer *out, size_t max, struct error *err)
 {
-	size_t start = out->size;
+	size_t start = out->size, chunk = CHUNK;
+	struct stat st;
 	int r;
-	do
-		r = read_chunk(fd, out, start + max, err);
-	while (r > 0);
+	/* A file in one go, and one byte more to see its end. */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= CHUNK &&
+	    (uint64_t)st.st_size <= max)
+		chunk = (size_t)st.st_size + 1;
+	do {
+		r = read_chunk(fd, out, chunk, start + max, err);
+		chunk = CHUNK;
+	} while (r > 0);
 	if (r == 0 && out->size - start > max)
 		return error_set(err, E_INVALID, "larger than %zu bytes", max);
 	return r;
@@ -98,7 +104,7 @@ int fd_read_within(int fd, struct buffer *out, size_t max, int timeout_ms, struc
 		if (ready < 0 && errno != EINTR)
 			return error_sys(err, "poll");
 		if (ready > 0)
-			r = read_chunk(fd, out, start + max, err);
+			r = read_chunk(fd, out, CHUNK, start + max, err);
 		if (r < 0)
 			return r;
 	}

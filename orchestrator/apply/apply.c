@@ -134,10 +134,21 @@ static struct json *wanted_member(const struct world *w, const char *key, const 
 	return member ? json_ref(member) : NULL;
 }
 
-static void set_spec(struct json **slot, struct json *spec)
+static void set_network_spec(struct network_record *n, struct json *spec)
 {
-	json_free(*slot);
-	*slot = spec;
+	json_free(n->spec);
+	n->spec = spec;
+}
+
+static void set_container_spec(const struct world *w, struct container_record *c)
+{
+	AUTO_JSON spec = wanted_member(w, "containers", c->name);
+	const struct spec_container *of =
+		w->wanted ? environment_container(w->wanted, c->name) : NULL;
+
+	free(c->spec);
+	c->spec = spec ? json_text(spec) : NULL;
+	c->memory_bytes = of ? (uint64_t)of->resources.memory.value : 0;
 }
 
 static int begin(void *arg, size_t index, struct error *err)
@@ -153,7 +164,7 @@ static int begin(void *arg, size_t index, struct error *err)
 		env_record_reset_container(c);
 		c->stage = STAGE_MAKING;
 		c->made_unix_ms = clock_unix_ms();
-		set_spec(&c->spec, wanted_member(w, "containers", action->name));
+		set_container_spec(w, c);
 		r = record_object(a, action, err);
 	}
 	if (r == 0 && a->o->watcher.state) {
@@ -272,7 +283,7 @@ static void container_done(struct applying *a, const struct action *action,
 		return;
 	}
 	c->stage = STAGE_MADE;
-	set_spec(&c->spec, wanted_member(w, "containers", action->name));
+	set_container_spec(w, c);
 	drop_places(c, environment_container(w->wanted, action->name));
 	if (!result || action->kind == ACTION_RECORD)
 		return;
@@ -337,13 +348,13 @@ static void network_done(struct applying *a, const struct action *action)
 
 	if (action->kind == ACTION_DESTROY) {
 		if (a->o->keeps_orphan_records)
-			set_spec(&n->spec, NULL);
+			set_network_spec(n, NULL);
 		else
 			env_record_drop_network(&w->record, action->name);
 		return;
 	}
 	spec = wanted_member(w, "networks", action->name);
-	set_spec(&n->spec, spec ? spec : json_new_object());
+	set_network_spec(n, spec ? spec : json_new_object());
 }
 
 static void volume_done(const struct applying *a, const struct action *action)
@@ -469,7 +480,7 @@ static int undo_networks(struct applying *a, struct error *err)
 		json_free(none);
 		if (r < 0)
 			return error_wrap(err, "undo network '%s'", made->name);
-		set_spec(&n->spec, NULL);
+		set_network_spec(n, NULL);
 		r = record_object(a, made, err);
 		if (r < 0)
 			return r;
@@ -524,6 +535,7 @@ int apply_plan(const struct apply_options *o, struct executor_result *ret, struc
 	if (r < 0)
 		return r;
 	describe_run(o);
+	env_store_take_specs(w->paths, &w->record);
 	w->record.is_whole = false;
 	r = w->wanted ? apply_prepare(w, o->plan, err) : env_store_write(w->paths, &w->record, err);
 	if (r == 0 && w->wanted)

@@ -72,8 +72,8 @@ static int fact_include(void *arg, const char *url, const char *pinned, char **r
 static bool is_being_made(const struct container_record *c, struct in_addr address, unsigned port,
 			  bool udp)
 {
-	const struct json *ports =
-		c->stage == STAGE_MAKING ? json_member_array(c->spec, "ports") : NULL;
+	AUTO_JSON spec = c->stage == STAGE_MAKING ? container_record_spec(c) : NULL;
+	const struct json *ports = json_member_array(spec, "ports");
 
 	for (size_t i = 0; i < json_count(ports); i++) {
 		const struct json *p = json_item(ports, i);
@@ -148,6 +148,18 @@ static bool may_bind_low_ports(void)
 	return strtoul(buffer_str(&text), NULL, 10) <= 1;
 }
 
+/* A record of version 1 says it in the spec alone. */
+static uint64_t memory_of(const struct container_record *c)
+{
+	AUTO_JSON spec = c->memory_bytes ? NULL : container_record_spec(c);
+	const struct json *resources = json_member_object(spec, "resources");
+	int64_t bytes = 0;
+
+	if (units_size(json_str(resources, "memory", ""), &bytes) || bytes < 0)
+		return c->memory_bytes;
+	return (uint64_t)bytes;
+}
+
 /* Memory that the environment's own machines hold is there for it. */
 static uint64_t own_memory(const struct env_record *own)
 {
@@ -155,12 +167,9 @@ static uint64_t own_memory(const struct env_record *own)
 
 	for (size_t i = 0; own && i < own->container_count; i++) {
 		const struct container_record *c = &own->containers[i];
-		const struct json *resources = json_member_object(c->spec, "resources");
-		int64_t bytes = 0;
 
-		if (c->stage != STAGE_NONE && !c->stopped &&
-		    !units_size(json_str(resources, "memory", ""), &bytes) && bytes > 0)
-			sum += (uint64_t)bytes;
+		if (c->stage != STAGE_NONE && !c->stopped)
+			sum += memory_of(c);
 	}
 	return sum;
 }

@@ -51,18 +51,16 @@ static bool is_given_away(const struct world *w, const struct plan *plan,
 /* The applied spec without some of its ports. */
 static void forget_ports(struct container_record *record, const bool *gone, size_t count)
 {
-	const struct json *old_ports = json_member_array(record->spec, "ports");
+	AUTO_JSON spec = container_record_spec(record);
+	const struct json *old_ports = json_member_array(spec, "ports");
 	struct json *ports = json_new_array();
-	struct json *spec = json_new_object();
 
 	for (size_t i = 0; old_ports && i < json_count(old_ports); i++)
 		if (i >= count || !gone[i])
 			json_add(ports, json_ref(json_item(old_ports, i)));
-	for (void *i = json_iter(record->spec); i; i = json_iter_next(record->spec, i))
-		json_set(spec, json_iter_key(i), json_ref(json_iter_value(i)));
 	json_set(spec, "ports", ports);
-	json_free(record->spec);
-	record->spec = spec;
+	free(record->spec);
+	record->spec = json_text(spec);
 }
 
 static int release(struct world *w, const struct plan *plan, const struct spec_container *holder,

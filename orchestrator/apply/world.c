@@ -184,10 +184,12 @@ static void overlay_records(const struct env_record *r, struct json *spec)
 	struct json *containers = json_new_object();
 	struct json *networks = json_new_object();
 
-	for (size_t i = 0; i < r->container_count; i++)
-		if (r->containers[i].spec)
-			json_set(containers, r->containers[i].name,
-				 json_ref(r->containers[i].spec));
+	for (size_t i = 0; i < r->container_count; i++) {
+		struct json *of_container = container_record_spec(&r->containers[i]);
+
+		if (of_container)
+			json_set(containers, r->containers[i].name, of_container);
+	}
 	for (size_t i = 0; i < r->network_count; i++)
 		if (r->networks[i].spec)
 			json_set(networks, r->networks[i].name, json_ref(r->networks[i].spec));
@@ -237,6 +239,7 @@ static bool is_wanted(const struct world *w, const struct buffer *text)
 
 	if (!w->wanted)
 		return false;
+	(void)buffer_reserve(&wanted, text->size);
 	spec_json(w->wanted, &wanted);
 	return wanted.size == text->size && memcmp(wanted.data, text->data, text->size) == 0;
 }

@@ -31,14 +31,26 @@ void env_record_reset_container(struct container_record *c)
 	free(c->image_disk);
 	free(c->kernel);
 	free(c->stop_signal);
-	json_free(c->spec);
+	free(c->spec);
 	json_free(c->contents);
 	container_record_reset_ports(c);
 	c->image = c->image_digest = c->image_disk = c->kernel = c->stop_signal = NULL;
-	c->spec = c->contents = NULL;
+	c->spec = NULL;
+	c->contents = NULL;
+	c->memory_bytes = 0;
 	c->stage = STAGE_NONE;
 	c->stopped = false;
 	c->made_unix_ms = 0;
+}
+
+struct json *container_record_spec(const struct container_record *c)
+{
+	AUTO_ERROR err = ERROR_INIT;
+	struct json *spec = NULL;
+
+	if (c->spec && json_parse(c->spec, strlen(c->spec), SIZE_MAX, c->name, &spec, &err) < 0)
+		error_ignore(&err, "read the applied spec of a container");
+	return spec;
 }
 
 void container_record_clear(struct container_record *c)
@@ -89,11 +101,21 @@ struct container_record *env_record_add_container(struct env_record *r, const ch
 
 	if (c)
 		return c;
-	r->containers = xreallocarray(r->containers, r->container_count + 1, sizeof(*c));
-	c = &r->containers[r->container_count++];
-	*c = (struct container_record){ .name = xstrdup(name) };
+	c = env_record_append_container(r, name);
 	random_id(c->run_id, sizeof(c->run_id));
 	return c;
+}
+
+struct container_record *env_record_append_container(struct env_record *r, const char *name)
+{
+	size_t count = r->container_count++;
+
+	/* There is room for the next power of two. */
+	if ((count & (count - 1)) == 0)
+		r->containers =
+			xreallocarray(r->containers, count ? count * 2 : 1, sizeof(*r->containers));
+	r->containers[count] = (struct container_record){ .name = xstrdup(name) };
+	return &r->containers[count];
 }
 
 void env_record_drop_container(struct env_record *r, const char *name)

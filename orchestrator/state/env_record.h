@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json/json.h"
@@ -58,13 +59,15 @@ struct container_record {
 	char *name;
 	char run_id[RUN_ID_SIZE];
 	enum container_stage stage;
-	bool stopped;          /* by `ctrz stop` */
-	char *image;           /* full reference; NULL before it is made */
-	char *image_digest;    /* of the manifest */
-	char *image_disk;      /* absolute path */
-	char *kernel;          /* its name in the kernel store */
-	char *stop_signal;     /* what the image says, NULL = nothing */
-	struct json *spec;     /* as applied; NULL before it is made */
+	bool stopped;       /* by `ctrz stop` */
+	char *image;        /* full reference; NULL before it is made */
+	char *image_digest; /* of the manifest */
+	char *image_disk;   /* absolute path */
+	char *kernel;       /* its name in the kernel store */
+	char *stop_signal;  /* what the image says, NULL = nothing */
+	char *spec; /* as applied, JSON; NULL before it is made, and as long as the record is
+		       whole: env_store_take_specs() */
+	uint64_t memory_bytes; /* of its machine as applied, 0 = not known */
 	struct json *contents; /* marks of the files and secrets it was given (contents.h); may be
 				  NULL */
 	struct address_record *addresses;
@@ -82,7 +85,8 @@ struct env_record {
 	uint64_t device, inode;
 	uint64_t serial; /* counts writes */
 	uint64_t run;    /* counts applies */
-	bool is_whole;   /* every record agrees with spec.json: the last apply did all of it */
+	bool is_whole;   /* every record agrees with spec.json: the last apply did all of it. What
+			    containers are made of is then written there alone */
 	/* Of the files as they were read or written; not part of them. */
 	uint64_t state_inode, state_time_ns, state_bytes;
 	uint64_t log_bytes; /* of state.log, that are part of the record */
@@ -104,9 +108,14 @@ struct container_record *env_record_container(const struct env_record *r, const 
 /** env_record_add_container() - find it, or add an empty one with a fresh run id; lent until the
  * next add */
 struct container_record *env_record_add_container(struct env_record *r, const char *name);
+/** env_record_append_container() - add one that is not there yet, without a run id; lent likewise
+ */
+struct container_record *env_record_append_container(struct env_record *r, const char *name);
 /** env_record_reset_container() - forget all but name, run id and addresses */
 void env_record_reset_container(struct container_record *c);
 void env_record_drop_container(struct env_record *r, const char *name);
+/** container_record_spec() - parsed, owned; NULL if there is none, or none that can be read */
+struct json *container_record_spec(const struct container_record *c);
 /** container_record_clear() - forget all but the name */
 void container_record_clear(struct container_record *c);
 struct network_record *env_record_network(const struct env_record *r, const char *name);
@@ -142,6 +151,12 @@ struct json *env_record_to_json(const struct env_record *r);
 int env_record_from_json(const struct json *v, const char *what, struct env_record *ret,
 			 struct error *err) MUST_CHECK;
 
+/** env_record_print() - append the text of state.json */
+void env_record_print(const struct env_record *r, struct buffer *out);
+/** env_record_parse() - such a text, NUL after its end. Return: as env_record_from_json() */
+int env_record_parse(const char *text, size_t size, const char *what, struct env_record *ret,
+		     struct error *err) MUST_CHECK;
+
 enum record_part { RECORD_NETWORK, RECORD_VOLUME, RECORD_CONTAINER, RECORD_PARTS };
 
 /** env_record_note() - put what is known of one object into @line, in the form of the record */
@@ -150,6 +165,12 @@ void env_record_note(const struct env_record *r, enum record_part part, const ch
 /** env_record_take_note() - the other way. Return: as env_record_from_json() */
 int env_record_take_note(struct env_record *r, const struct json *line, const char *what,
 			 struct error *err) MUST_CHECK;
+
+/** env_record_take_new() - the same of objects that are not in the record yet, which is not looked
+ * at
+ */
+int env_record_take_new(struct env_record *r, const struct json *v, const char *what,
+			struct error *err) MUST_CHECK;
 
 /** random_id() - @size - 1 characters of [a-z0-9] without look-alikes, and a NUL */
 void random_id(char *out, size_t size);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The record of an environment as JSON. Version 1; a reader takes every version up to its own. */
+/* The record of an environment as JSON; a reader takes every version up to its own. In version 1
+ * the spec of a container was an object; it is its text now, and left out of a whole record. */
 #include "orchestrator/state/env_record.h"
 
 #include <assert.h>
@@ -7,7 +8,7 @@
 
 #include "base/alloc.h"
 
-enum { STATE_VERSION = 1, NAME_MAX_BYTES = 63 };
+enum { STATE_VERSION = 2, NAME_MAX_BYTES = 63 };
 
 static const char *const stage_names[] = {
 	[STAGE_NONE] = "none",
@@ -64,13 +65,20 @@ static struct json *addresses_json(const struct container_record *c)
 	return o;
 }
 
-static struct json *interfaces_json(const struct container_record *c)
+/* Mostly they are in order, which is what a reader takes them for. */
+static void set_interfaces(struct json *container, const struct container_record *c)
 {
 	struct json *o = json_new_object();
+	bool is_in_order = true;
 
-	for (size_t i = 0; i < c->address_count; i++)
+	for (size_t i = 0; i < c->address_count; i++) {
 		json_set_int(o, c->addresses[i].network, c->addresses[i].interface);
-	return o;
+		is_in_order = is_in_order && c->addresses[i].interface == i;
+	}
+	if (is_in_order)
+		json_free(o);
+	else
+		json_set(container, "interfaces", o);
 }
 
 static struct json *ports_json(const struct container_record *c)
@@ -84,13 +92,14 @@ static struct json *ports_json(const struct container_record *c)
 		set_address(o, "address", p->host_address);
 		json_set_int(o, "host", p->host_port);
 		json_set_int(o, "container", p->guest_port);
-		json_set_string(o, "protocol", p->udp ? "udp" : "tcp");
+		if (p->udp)
+			json_set_string(o, "protocol", "udp");
 		json_add(list, o);
 	}
 	return list;
 }
 
-static struct json *container_json(const struct container_record *c)
+static struct json *container_json(const struct container_record *c, bool with_spec)
 {
 	struct json *o = json_new_object();
 
@@ -106,10 +115,13 @@ static struct json *container_json(const struct container_record *c)
 	if (c->made_unix_ms)
 		json_set_int(o, "made_unix_ms", (int64_t)c->made_unix_ms);
 	json_set(o, "addresses", addresses_json(c));
-	json_set(o, "interfaces", interfaces_json(c));
-	json_set(o, "ports", ports_json(c));
-	if (c->spec)
-		json_set(o, "spec", json_ref(c->spec));
+	set_interfaces(o, c);
+	if (c->port_count)
+		json_set(o, "ports", ports_json(c));
+	if (c->memory_bytes)
+		json_set_int(o, "memory_bytes", (int64_t)c->memory_bytes);
+	if (with_spec)
+		set_optional(o, "spec", c->spec);
 	if (c->contents)
 		json_set(o, "contents", json_ref(c->contents));
 	return o;
@@ -141,7 +153,8 @@ struct json *env_record_to_json(const struct env_record *r)
 	for (size_t i = 0; i < r->volume_count; i++)
 		json_set(volumes, r->volumes[i].name, volume_json(&r->volumes[i]));
 	for (size_t i = 0; i < r->container_count; i++)
-		json_set(containers, r->containers[i].name, container_json(&r->containers[i]));
+		json_set(containers, r->containers[i].name,
+			 container_json(&r->containers[i], !r->is_whole));
 	json_set(o, "networks", networks);
 	json_set(o, "volumes", volumes);
 	json_set(o, "containers", containers);
@@ -173,10 +186,18 @@ static bool name_is_plain(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
-static int read_network(struct env_record *r, const char *name, const struct json *o,
-			const char *what, struct error *err)
+/* What members are read into. */
+struct reading {
+	struct env_record *r;
+	const char *what; /* names the file */
+	bool is_first;    /* nothing was in the record before */
+};
+
+static int read_network(const struct reading *to, const char *name, const struct json *o,
+			struct error *err)
 {
-	struct network_record *n = env_record_add_network(r, name);
+	struct network_record *n = env_record_add_network(to->r, name);
+	const char *what = to->what;
 	const char *subnet = json_str(o, "subnet", NULL);
 	struct json *spec = json_member_object(o, "spec");
 
@@ -188,12 +209,11 @@ static int read_network(struct env_record *r, const char *name, const struct jso
 	return read_id(o, "run_id", what, n->run_id, sizeof(n->run_id), err);
 }
 
-static int read_volume(struct env_record *r, const char *name, const struct json *o,
-		       const char *what, struct error *err)
+static int read_volume(const struct reading *to, const char *name, const struct json *o,
+		       struct error *err)
 {
-	struct volume_record *v = env_record_add_volume(r, name);
+	struct volume_record *v = env_record_add_volume(to->r, name);
 
-	(void)what;
 	(void)err;
 	v->size_bytes = json_u64(o, "size_bytes", 0);
 	v->protect = json_bool(o, "protect", false);
@@ -255,11 +275,14 @@ static enum container_stage stage_of(const char *name)
 	return STAGE_MAKING;
 }
 
-static int read_container(struct env_record *r, const char *name, const struct json *o,
-			  const char *what, struct error *err)
+static int read_container(const struct reading *to, const char *name, const struct json *o,
+			  struct error *err)
 {
-	struct container_record *c = env_record_add_container(r, name);
-	struct json *spec = json_member_object(o, "spec");
+	/* A name is in an object once. */
+	struct container_record *c = to->is_first ? env_record_append_container(to->r, name)
+						  : env_record_add_container(to->r, name);
+	const char *what = to->what;
+	const struct json *spec = json_member_object(o, "spec");
 	struct json *contents = json_member_object(o, "contents");
 	int ret;
 
@@ -273,7 +296,8 @@ static int read_container(struct env_record *r, const char *name, const struct j
 	c->kernel = xstrdup_null(json_str(o, "kernel", NULL));
 	c->stop_signal = xstrdup_null(json_str(o, "stop_signal", NULL));
 	c->made_unix_ms = json_u64(o, "made_unix_ms", 0);
-	c->spec = spec ? json_ref(spec) : NULL;
+	c->spec = spec ? json_text(spec) : xstrdup_null(json_str(o, "spec", NULL));
+	c->memory_bytes = json_u64(o, "memory_bytes", 0);
 	c->contents = contents ? json_ref(contents) : NULL;
 	if (ret == 0)
 		ret = read_addresses(c, o, what, err);
@@ -282,8 +306,8 @@ static int read_container(struct env_record *r, const char *name, const struct j
 	return ret;
 }
 
-typedef int (*member_fn)(struct env_record *r, const char *name, const struct json *o,
-			 const char *what, struct error *err);
+typedef int (*member_fn)(const struct reading *to, const char *name, const struct json *o,
+			 struct error *err);
 
 struct part {
 	const char *key;
@@ -298,8 +322,8 @@ static const struct part parts[] = {
 };
 static_assert(ARRAY_SIZE(parts) == RECORD_PARTS, "every part can be read");
 
-static int read_members(struct env_record *r, const struct json *v, const struct part *part,
-			const char *what, struct error *err)
+static int read_members(const struct reading *to, const struct json *v, const struct part *part,
+			struct error *err)
 {
 	struct json *members = json_member_object(v, part->key);
 
@@ -308,27 +332,42 @@ static int read_members(struct env_record *r, const struct json *v, const struct
 		int ret;
 
 		if (!name_is_plain(name))
-			return error_set(err, E_INVALID, "%s: '%s' is no name in \"%s\"", what,
+			return error_set(err, E_INVALID, "%s: '%s' is no name in \"%s\"", to->what,
 					 name, part->key);
 		ret = 0;
 		if (json_kind_of(json_iter_value(i)) == JSON_NULL_T)
-			part->drop(r, name);
+			part->drop(to->r, name);
 		else
-			ret = part->read(r, name, json_iter_value(i), what, err);
+			ret = part->read(to, name, json_iter_value(i), err);
 		if (ret < 0)
 			return ret;
 	}
 	return 0;
 }
 
-int env_record_take_note(struct env_record *r, const struct json *line, const char *what,
-			 struct error *err)
+static int read_parts(const struct reading *to, const struct json *v, struct error *err)
 {
 	int ret = 0;
 
 	for (size_t i = 0; ret == 0 && i < RECORD_PARTS; i++)
-		ret = read_members(r, line, &parts[i], what, err);
+		ret = read_members(to, v, &parts[i], err);
 	return ret;
+}
+
+int env_record_take_note(struct env_record *r, const struct json *line, const char *what,
+			 struct error *err)
+{
+	const struct reading to = { .r = r, .what = what };
+
+	return read_parts(&to, line, err);
+}
+
+int env_record_take_new(struct env_record *r, const struct json *v, const char *what,
+			struct error *err)
+{
+	const struct reading to = { .r = r, .what = what, .is_first = true };
+
+	return read_parts(&to, v, err);
 }
 
 static struct json *part_json(const struct env_record *r, enum record_part part, const char *name)
@@ -338,7 +377,7 @@ static struct json *part_json(const struct env_record *r, enum record_part part,
 	const struct volume_record *v = env_record_volume(r, name);
 
 	if (part == RECORD_CONTAINER && c)
-		return container_json(c);
+		return container_json(c, true);
 	if (part == RECORD_NETWORK && n)
 		return network_json(n);
 	if (part == RECORD_VOLUME && v)
@@ -387,7 +426,7 @@ static int read_record(const struct json *v, const char *what, struct env_record
 	r->changed_by = xstrdup_null(json_str(v, "changed_by", NULL));
 	if (json_member(v, "source"))
 		ret = spec_source_from_json(json_member(v, "source"), what, &r->source, err);
-	return ret < 0 ? ret : env_record_take_note(r, v, what, err);
+	return ret < 0 ? ret : env_record_take_new(r, v, what, err);
 }
 
 int env_record_from_json(const struct json *v, const char *what, struct env_record *ret,

@@ -87,14 +87,14 @@ static int read_once(const struct host_paths *paths, const char *id, struct env_
 {
 	AUTO_FREE char *path = env_store_path(paths, id, "state.json");
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	AUTO_JSON v = NULL;
+	AUTO_BUFFER text = BUFFER_INIT;
 	struct stat st = { 0 };
 	/* Looked at first: a writer in between makes the record count as old, never as current. */
 	int found = stat(path, &st);
-	int r = json_read_file(path, STATE_MAX_BYTES, &v, err);
+	int r = file_read(path, STATE_MAX_BYTES, &text, err);
 
 	if (r == 0)
-		r = env_record_from_json(v, path, ret, err);
+		r = env_record_parse(buffer_str(&text), text.size, path, ret, err);
 	if (r < 0)
 		return r;
 	if (found == 0)
@@ -141,7 +141,6 @@ int env_store_write(const struct host_paths *paths, struct env_record *r, struct
 	AUTO_FREE char *dir = env_store_dir(paths, r->id);
 	AUTO_FREE char *path = env_store_path(paths, r->id, "state.json");
 	AUTO_BUFFER text = BUFFER_INIT;
-	AUTO_JSON v = NULL;
 	int ret = dir_make(dir, 0700, err);
 
 	if (ret < 0)
@@ -149,9 +148,7 @@ int env_store_write(const struct host_paths *paths, struct env_record *r, struct
 	r->serial++;
 	r->state_inode = 0;
 	r->changed_unix_ms = clock_unix_ms();
-	v = env_record_to_json(r);
-	json_print(v, 1, false, &text);
-	buffer_add_char(&text, '\n');
+	env_record_print(r, &text);
 	ret = file_write_atomic(path, text.data, text.size, 0600, err);
 	if (ret == 0) {
 		r->state_bytes = text.size;
@@ -166,6 +163,29 @@ int env_store_write_spec(const struct host_paths *paths, const char *id, const s
 	AUTO_FREE char *path = env_store_path(paths, id, "spec.json");
 
 	return file_write_atomic(path, spec->data, spec->size, 0600, err);
+}
+
+void env_store_take_specs(const struct host_paths *paths, struct env_record *r)
+{
+	AUTO_FREE char *path = env_store_path(paths, r->id, "spec.json");
+	AUTO_JSON spec = NULL;
+	AUTO_ERROR err = ERROR_INIT;
+	const struct json *containers;
+
+	if (!r->is_whole)
+		return;
+	if (json_read_file(path, STATE_MAX_BYTES, &spec, &err) < 0) {
+		error_ignore(&err, "read what containers are made of");
+		return;
+	}
+	containers = json_member_object(spec, "containers");
+	for (size_t i = 0; i < r->container_count; i++) {
+		struct container_record *c = &r->containers[i];
+		const struct json *of = json_member_object(containers, c->name);
+
+		if (of && !c->spec && c->stage != STAGE_NONE)
+			c->spec = json_text(of);
+	}
 }
 
 int env_store_forget(const struct host_paths *paths, const char *id, struct error *err)

@@ -85,6 +85,9 @@ int env_store_write(const struct host_paths *paths, struct env_record *r,
  * or the network */
 int env_store_write_spec(const struct host_paths *paths, const char *id, const struct buffer *spec,
 			 struct error *err) MUST_CHECK;
+/** env_store_take_specs() - what the containers of a whole record are made of, which spec.json has;
+ * nothing to do for another. One that is not there or cannot be read stays without */
+void env_store_take_specs(const struct host_paths *paths, struct env_record *r);
 /** env_store_forget() - remove all of it, with the secrets that were kept for it */
 int env_store_forget(const struct host_paths *paths, const char *id, struct error *err) MUST_CHECK;
 

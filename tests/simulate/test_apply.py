@@ -199,7 +199,7 @@ def test_state_of_a_newer_ctrz_is_left_alone(home):
     home.write(1)
     home.run("up")
     [path] = home.root.glob("state/envs/*/state.json")
-    path.write_text(path.read_text().replace('"version": 1', '"version": 99'))
+    path.write_text(path.read_text().replace('"version":2', '"version":99'))
     before = path.read_text()
     assert json.loads(home.run("ls", "--json").stdout) == []
     assert path.read_text() == before

@@ -17,7 +17,7 @@ static struct json *view_in_full(const struct cli *cli, const struct container_v
 	AUTO_FREE char *run_dir = env_store_run_dir(&cli->paths, v->c->run_id);
 	AUTO_FREE char *disk = path_join(state_dir, UPPER_DISK_NAME);
 	AUTO_FREE char *log = path_join(state_dir, "log");
-	struct json *o = container_view_json(v);
+	struct json *o = container_view_json(v), *spec;
 
 	json_set_string(o, "environment_id", v->env->id);
 	json_set_string(o, "environment_file", v->env->file);
@@ -29,7 +29,8 @@ static struct json *view_in_full(const struct cli *cli, const struct container_v
 	json_set_string(o, "run_folder", run_dir);
 	json_set_int(o, "made_unix_ms", (int64_t)v->c->made_unix_ms);
 	json_set_int(o, "exited_unix_ms", (int64_t)v->status.exited_unix_ms);
-	json_set(o, "spec", v->c->spec ? json_ref(v->c->spec) : json_new_null());
+	spec = container_record_spec(v->c);
+	json_set(o, "spec", spec ? spec : json_new_null());
 	return o;
 }
 
@@ -40,8 +41,10 @@ static int run_inspect(struct cli *cli, const struct options *o, struct error *e
 	AUTO_JSON all = json_new_array();
 	int r = select_environment(cli, o, &env, err);
 
-	if (r == 0)
+	if (r == 0) {
+		env_store_take_specs(&cli->paths, &env);
 		r = container_views_add(cli, &env, &o->args, &views, err);
+	}
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < views.count; i++)

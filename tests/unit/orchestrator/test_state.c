@@ -33,8 +33,8 @@ static void make_env(const struct scratch *s, const char *file, const char *name
 	c = env_record_add_container(ret, "web");
 	c->stage = STAGE_MADE;
 	c->image = xstrdup("docker.io/library/busybox:latest");
-	c->spec = json_new_object();
-	json_set_string(c->spec, "image", "busybox");
+	c->spec = xstrdup("{\"image\":\"busybox\"}");
+	c->memory_bytes = 512 << 20;
 	container_record_set_address(c, "default", address_of("10.77.1.10"));
 	assert_ok(err, subnet_parse("10.77.1.0/24", &env_record_add_network(ret, "default")->subnet,
 				    &err));
@@ -291,7 +291,7 @@ static void reject_state(const char *text, enum error_code code)
 TEST(state_of_others_is_checked)
 {
 	reject_state("{}", E_INVALID);
-	reject_state("{\"version\":2}", E_CONFLICT);
+	reject_state("{\"version\":3}", E_CONFLICT);
 	reject_state("{\"version\":1,\"id\":\"../../../../x\",\"name\":\"a\",\"file\":\"/f\"}",
 		     E_INVALID);
 	reject_state("{\"version\":1,\"id\":\"abcdefghjkmn\",\"name\":\"a\"}", E_INVALID);
@@ -301,6 +301,89 @@ TEST(state_of_others_is_checked)
 	reject_state("{\"version\":1,\"id\":\"abcdefghjkmn\",\"name\":\"a\",\"file\":\"/f\","
 		     "\"containers\":{\"x\":{\"run_id\":\"a/b\"}}}",
 		     E_INVALID);
+}
+
+/* The text of @r with @from replaced by @to, parsed. */
+static int parse_changed(const struct env_record *r, const char *from, const char *to,
+			 struct env_record *ret, struct error *err)
+{
+	AUTO_BUFFER text = BUFFER_INIT, changed = BUFFER_INIT;
+	const char *at;
+
+	env_record_print(r, &text);
+	at = strstr(buffer_str(&text), from);
+	assert_non_null(at);
+	buffer_add(&changed, text.data, (size_t)(at - text.data));
+	buffer_add_str(&changed, to);
+	buffer_add_str(&changed, at + strlen(from));
+	return env_record_parse(buffer_str(&changed), changed.size, "state", ret, err);
+}
+
+static void make_two(struct env_record *ret)
+{
+	*ret = (struct env_record){ .name = xstrdup("shop"), .file = xstrdup("/f") };
+	random_id(ret->id, sizeof(ret->id));
+	env_record_add_container(ret, "web")->spec = xstrdup("{\"image\":\"a\"}");
+	env_record_add_container(ret, "db")->spec = xstrdup("{\"image\":\"b\"}");
+}
+
+TEST(each_container_has_a_line_and_any_other_form_is_read_too)
+{
+	static const char *const changes[][2] = {
+		{ "\"id\"", "\"id\"" },                         /* nothing */
+		{ "\n\"containers\":{\n", "\"containers\":{" }, /* not in lines */
+		{ "{\n\"web\"", "{\n\n \"web\"" },
+	};
+	AUTO_ENV_RECORD a = { 0 };
+	AUTO_BUFFER text = BUFFER_INIT;
+	AUTO_JSON v = NULL;
+	AUTO_ERROR err = ERROR_INIT;
+
+	make_two(&a);
+	env_record_print(&a, &text);
+	assert_non_null(strstr(buffer_str(&text), "\n\"db\":{"));
+	assert_ok(err, json_parse(text.data, text.size, text.size, "state", &v, &err));
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		AUTO_ENV_RECORD b = { 0 };
+
+		assert_ok(err, parse_changed(&a, changes[i][0], changes[i][1], &b, &err));
+		assert_int_equal(b.container_count, 2);
+		assert_string_equal(b.containers[0].name, "web");
+		assert_string_equal(b.containers[1].spec, "{\"image\":\"b\"}");
+	}
+}
+
+TEST(lines_that_are_no_state_are_refused)
+{
+	static const char *const changes[][2] = {
+		{ "}}\n", "" },                          /* cut off */
+		{ "}}\n", "}}\n\n" },                    /* and more */
+		{ "\"db\":", "\"web\":" },               /* twice */
+		{ "\"db\":", "\"../db\":" },             /* no name */
+		{ "\"db\":", "}, \"networks\": {" },     /* half a line of another */
+		{ ",\n\"containers", "\n\"containers" }, /* that one is right */
+	};
+	AUTO_ENV_RECORD a = { 0 };
+
+	make_two(&a);
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		AUTO_ENV_RECORD b = { 0 };
+		AUTO_ERROR err = ERROR_INIT;
+		int r = parse_changed(&a, changes[i][0], changes[i][1], &b, &err);
+
+		assert_int_equal(r, i + 1 < ARRAY_SIZE(changes) ? -E_INVALID : 0);
+	}
+}
+
+TEST(a_whole_record_leaves_the_specs_out)
+{
+	AUTO_ENV_RECORD a = { 0 }, b = { 0 };
+	AUTO_ERROR err = ERROR_INIT;
+
+	make_two(&a);
+	a.is_whole = true;
+	assert_ok(err, parse_changed(&a, "\"id\"", "\"id\"", &b, &err));
+	assert_null(b.containers[0].spec);
 }
 
 TEST(a_killed_writer_leaves_the_old_state)
