@@ -414,3 +414,27 @@ char *git_url_transport(const struct git_url *u)
 	encode(&out, u->repo, "");
 	return buffer_steal(&out);
 }
+
+const char *git_url_prefix_problem(const char *prefix)
+{
+	const char *host = strstr(prefix, "://");
+
+	if (!str_starts(prefix, "git+https://") && !str_starts(prefix, "git+ssh://") &&
+	    !str_starts(prefix, "git+file:///"))
+		return "it begins with git+https://, git+ssh:// or git+file:///";
+	if (!str_starts(prefix, "git+file:") && (!host[3] || host[3] == '/'))
+		return "it names a host";
+	if (strpbrk(prefix, "#?%") || strstr(prefix, "/../") || str_ends(prefix, "/.."))
+		return "it has no ref, no %XX and no \"..\"";
+	return NULL;
+}
+
+bool git_url_has_prefix(const char *repo, const char *prefix)
+{
+	size_t size = strlen(prefix);
+
+	while (size && prefix[size - 1] == '/')
+		size--;
+	return size && strncmp(repo, prefix, size) == 0 && (!repo[size] || repo[size] == '/') &&
+	       !git_url_prefix_problem(prefix);
+}

@@ -51,6 +51,12 @@ char *git_url_transport(const struct git_url *u);
 /** git_url_copy() - @ret must be empty */
 void git_url_copy(struct git_url *ret, const struct git_url *u);
 
+/** git_url_prefix_problem() - why a text can be no beginning of URLs, NULL if it can; lent */
+const char *git_url_prefix_problem(const char *prefix);
+/** git_url_has_prefix() - whether a repository, as git_url_repo() writes it, is the one that is
+ * named by @prefix or lies below it: "git+https://host/team" has host/team/x, not host/teams */
+bool git_url_has_prefix(const char *repo, const char *prefix);
+
 /** git_is_commit() - whether a ref is a full commit id: 40 hex digits */
 bool git_is_commit(const char *ref);
 /** git_ref_problem() - why a text can be no ref (git-check-ref-format(1)), NULL if it can; lent */

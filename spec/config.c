@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/git_url.h"
 #include "base/text.h"
 #include "spec/fields/decode.h"
 #include "spec/load.h"
@@ -22,6 +23,18 @@ static void check_certificates(struct decode *d, const struct config *c)
 	}
 }
 
+static void check_allowed(struct decode *d, const struct config *c)
+{
+	for (size_t i = 0; i < c->sources.allow.count; i++) {
+		const struct spec_text *t = &c->sources.allow.items[i];
+		const char *problem = git_url_prefix_problem(t->text);
+		if (problem)
+			report_help(report(d->diags, "E703", AT(t->at),
+					   "\"%s\" is no beginning of git URLs", shown(d, t->text)),
+				    "%s, as git+https://git.example/team/", problem);
+	}
+}
+
 static struct config *read_config(struct decode *d, const struct source *source)
 {
 	struct config *c = arena_alloc(d->arena, sizeof(*c));
@@ -34,6 +47,7 @@ static struct config *read_config(struct decode *d, const struct source *source)
 		decode_object(d, &config_type, root, c, NULL);
 	decode_fill(d, &config_type, c);
 	check_certificates(d, c);
+	check_allowed(d, c);
 	return c;
 }
 

@@ -141,7 +141,8 @@ static char *open_url(struct loader *l, const struct node *n, struct opened *ret
 		report(d->diags, "E401", n->pos, n->width, "\"%s\" cannot be included: %s",
 		       shown(d, n->text), error_message(&err));
 	if (path)
-		ret->use = (struct spec_pinned){ .url = arena_strdup(d->arena, url),
+		ret->use = (struct spec_pinned){ .at.pos = n->pos,
+						 .url = arena_strdup(d->arena, url),
 						 .commit = arena_take(d->arena, commit) };
 	return path;
 }

@@ -7,7 +7,7 @@
 
 /* In the order in which people are shown them. */
 enum spec_reach_kind {
-	SPEC_REACH_SOURCE,   /* part of the file comes from there: a URL */
+	SPEC_REACH_SOURCE,   /* part of the file comes from there: the URL of a repository */
 	SPEC_REACH_MOUNT,    /* a folder or file of the host appears inside */
 	SPEC_REACH_FILE,     /* a file of the host is read and given inside */
 	SPEC_REACH_SECRET,   /* a secret, by its name and where it is from */

@@ -36,6 +36,15 @@ static void spec_reading_release(struct spec_reading *s)
 	image_store_close(s->facts.images);
 }
 
+void opened_spec_release(struct opened_spec *s)
+{
+	environment_free(s->env);
+	spec_source_release(&s->source);
+	free(s->file);
+	host_config_release(&s->config);
+	*s = (struct opened_spec){ 0 };
+}
+
 #define AUTO_SPEC_READING CLEANUP(spec_reading_release) struct spec_reading
 
 const char *open_spec_name(const struct options *o)
@@ -101,9 +110,23 @@ static void look_only_at_files(struct spec_host *host)
 	host->cpus = 0;
 }
 
-int open_spec(struct cli *cli, const struct options *o, unsigned flags, struct environment **ret,
+/* What is left of it when the spec was read. */
+static void hand_over(struct spec_reading *s, struct environment *env, struct opened_spec *ret)
+{
+	*ret = (struct opened_spec){
+		.env = env,
+		.source = s->w.source,
+		.file = TAKE_PTR(s->target.file),
+		.config = s->config,
+	};
+	s->w.source = SPEC_SOURCE_INIT;
+	s->config = (struct host_config){ 0 };
+}
+
+int open_spec(struct cli *cli, const struct options *o, unsigned flags, struct opened_spec *ret,
 	      struct diagnostics *diags, struct error *err)
 {
+	struct environment *env = NULL;
 	AUTO_SPEC_READING s = { .facts.paths = &cli->paths };
 	struct spec_options options = SPEC_OPTIONS_INIT;
 	const struct strlist *profiles = option_values(o, "profile");
@@ -149,5 +172,8 @@ int open_spec(struct cli *cli, const struct options *o, unsigned flags, struct e
 	options.lock = target_lock_mode(&s.target);
 	options.is_strict = flags & OPEN_SPEC_STRICT;
 	options.keeps_later_keys = flags & OPEN_SPEC_LATER;
-	return spec_load(&options, ret, diags, err);
+	r = spec_load(&options, &env, diags, err);
+	if (r == 0)
+		hand_over(&s, env, ret);
+	return r;
 }

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/git_url.h"
 #include "base/text.h"
 #include "orchestrator/apply/host_facts.h"
 #include "orchestrator/cli/confirm.h"
@@ -39,10 +40,23 @@ static int name_source(struct trust_case *c, const char *file, const struct spec
 	return 0;
 }
 
-int trust_case_open(const struct host_paths *paths, const char *file, const struct spec_source *git,
-		    const struct environment *env, struct trust_case *ret, struct error *err)
+/* Repositories that the user's settings name need no question. */
+static void free_allowed(struct spec_reach_set *set, const struct config *config)
+{
+	for (size_t i = 0; config && i < set->count; i++)
+		for (size_t n = 0; n < config->sources.allow.count; n++)
+			if (set->items[i].kind == SPEC_REACH_SOURCE &&
+			    git_url_has_prefix(set->items[i].what,
+					       config->sources.allow.items[n].text))
+				set->items[i].is_free = true;
+}
+
+int trust_case_open(const struct cli *cli, const struct config *config, const char *file,
+		    const struct spec_source *git, const struct environment *env,
+		    struct trust_case *ret, struct error *err)
 {
 	AUTO_TRUST_CASE c = { 0 };
+	const struct host_paths *paths = &cli->paths;
 	struct host_facts facts = { .paths = paths };
 	struct spec_host host;
 	int r;
@@ -51,6 +65,7 @@ int trust_case_open(const struct host_paths *paths, const char *file, const stru
 	spec_reach_set(env, &host, &c.wanted);
 	r = name_source(&c, file, git, err);
 	spec_reach_set_sort(&c.wanted);
+	free_allowed(&c.wanted, config);
 	if (r == 0)
 		r = trust_find(paths, &c.source, &c.found, &c.old, err);
 	if (r == -E_NOT_FOUND && c.source.source) {
@@ -180,12 +195,13 @@ static int refuse(const struct trust_case *c, const char *given, struct error *e
 			 c->source.source, list, c->hash);
 }
 
-int trust_require(struct cli *cli, const struct options *o, const char *file,
-		  const struct spec_source *git, const struct environment *env, struct error *err)
+int trust_require(struct cli *cli, const struct options *o, const struct config *config,
+		  const char *file, const struct spec_source *git, const struct environment *env,
+		  struct error *err)
 {
 	AUTO_TRUST_CASE c = { 0 };
 	const char *given = option_value(o, "trust");
-	int r = trust_case_open(&cli->paths, file, git, env, &c, err);
+	int r = trust_case_open(cli, config, file, git, env, &c, err);
 
 	if (r < 0) {
 		cli->failure_exit = EXIT_FAILED;
@@ -206,12 +222,12 @@ int trust_require(struct cli *cli, const struct options *o, const char *file,
 	return trust_case_agree(&cli->paths, &c, err);
 }
 
-int trust_foretell(const struct cli *cli, const char *file, const struct spec_source *git,
-		   const struct environment *env, struct error *err)
+int trust_foretell(const struct cli *cli, const struct config *config, const char *file,
+		   const struct spec_source *git, const struct environment *env, struct error *err)
 {
 	AUTO_TRUST_CASE c = { 0 };
 	AUTO_BUFFER b = BUFFER_INIT;
-	int r = trust_case_open(&cli->paths, file, git, env, &c, err);
+	int r = trust_case_open(cli, config, file, git, env, &c, err);
 
 	if (r < 0 || !c.grown.count || cli->quiet)
 		return r;

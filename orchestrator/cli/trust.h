@@ -7,6 +7,7 @@
 #include "orchestrator/cli/options.h"
 #include "orchestrator/state/spec_source.h"
 #include "orchestrator/state/trust_store.h"
+#include "spec/config.h"
 
 #define TRUST_OPTION                                                                           \
 	{                                                                                      \
@@ -30,11 +31,12 @@ struct trust_case {
 void trust_case_release(struct trust_case *c);
 /**
  * trust_case_open() - look only: nothing is asked or written
+ * @config: the user's, which may allow repositories; NULL = none
  * @file: the spec; @git: where it came from, if not from here
  */
-int trust_case_open(const struct host_paths *paths, const char *file, const struct spec_source *git,
-		    const struct environment *env, struct trust_case *ret,
-		    struct error *err) MUST_CHECK;
+int trust_case_open(const struct cli *cli, const struct config *config, const char *file,
+		    const struct spec_source *git, const struct environment *env,
+		    struct trust_case *ret, struct error *err) MUST_CHECK;
 /** trust_case_agree() - all that is wanted is agreed to from now on, with what was before */
 int trust_case_agree(const struct host_paths *paths, const struct trust_case *c,
 		     struct error *err) MUST_CHECK;
@@ -49,12 +51,13 @@ void trust_case_print(const struct trust_case *c, const struct spec_reach_set *s
  * about is @env as it is in memory: the caller applies that. Return: 0, or -E_DENIED with exit code
  * EXIT_TRUST and the option to give
  */
-int trust_require(struct cli *cli, const struct options *o, const char *file,
-		  const struct spec_source *git, const struct environment *env,
+int trust_require(struct cli *cli, const struct options *o, const struct config *config,
+		  const char *file, const struct spec_source *git, const struct environment *env,
 		  struct error *err) MUST_CHECK;
 
 /** trust_foretell() - on stderr, what `ctrz up` will ask about, if anything */
-int trust_foretell(const struct cli *cli, const char *file, const struct spec_source *git,
-		   const struct environment *env, struct error *err) MUST_CHECK;
+int trust_foretell(const struct cli *cli, const struct config *config, const char *file,
+		   const struct spec_source *git, const struct environment *env,
+		   struct error *err) MUST_CHECK;
 
 #endif

@@ -71,7 +71,9 @@ static const struct field config_sources_fields[] = {
 	  .kind = KIND_TEXTS,
 	  .offset = offsetof(struct config_sources, allow),
 	  .flags = FIELD_SET,
-	  .doc = "Beginnings of git URLs that need no question." },
+	  .doc = "Repositories, or beginnings of their URLs, that specs may come from and include "
+		 "files from without a question, as git+https://git.example/team/. What such a "
+		 "spec reaches of the host is asked about all the same." },
 	{ .name = "file",
 	  .kind = KIND_FLAG,
 	  .offset = offsetof(struct config_sources, file),

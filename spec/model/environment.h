@@ -424,7 +424,8 @@ struct spec_sources;
 
 /* A file that was included from git. */
 struct spec_pinned {
-	const char *url; /* canonical */
+	struct spec_value at; /* of the include, which may be in an included file itself */
+	const char *url;      /* canonical */
 	const char *commit, *sha256;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/git_url.h"
 #include "base/text.h"
 #include "spec/load.h"
 #include "spec/print/canonical.h"
@@ -231,15 +232,30 @@ static void reach_private(struct finder *f, const struct spec_egress_rule *e)
 }
 
 /* Without the version: that one grows nothing by itself. */
+static void add_source(struct finder *f, const char *url, const struct spec_value *at)
+{
+	AUTO_GIT_URL u = GIT_URL_INIT;
+	AUTO_ERROR ignored = ERROR_INIT;
+	AUTO_FREE char *repo = NULL;
+	if (git_url_parse(url, &u, &ignored) == 0)
+		repo = git_url_repo(&u);
+	else
+		repo = xstrndup(url, strcspn(url, "#"));
+	if (strstr(repo, "://"))
+		add(f, SPEC_REACH_SOURCE, repo, SPEC_LEVEL_ONE, "", at, false);
+}
+
 static void reach_include(struct finder *f, const struct spec_texts *list)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		const char *url = list->items[i].text;
-		AUTO_FREE char *what = xstrndup(url, strcspn(url, "#"));
-		if (strstr(what, "://"))
-			add(f, SPEC_REACH_SOURCE, what, SPEC_LEVEL_ONE, "", &list->items[i].at,
-			    false);
-	}
+	for (size_t i = 0; i < list->count; i++)
+		add_source(f, list->items[i].text, &list->items[i].at);
+}
+
+/* What included files include themselves is in no list of the environment. */
+static void reach_pinned(struct finder *f, const struct environment *env)
+{
+	for (size_t i = 0; i < env->pinned.count; i++)
+		add_source(f, env->pinned.items[i].url, &env->pinned.items[i].at);
 }
 
 static void sum(uint64_t *total, struct source_pos *pos, const struct spec_number *n)
@@ -340,6 +356,7 @@ void spec_reach_set(const struct environment *env, const struct spec_host *host,
 	f.has_project = env->dir && strlen(env->dir) > 1 &&
 			(!f.host->home || !path_is_below(f.host->home, env->dir));
 	walk(&f, &environment_type, &env->o);
+	reach_pinned(&f, env);
 	for (size_t i = 0; i < env->host_vars.count; i++)
 		add(&f, SPEC_REACH_VARIABLE, env->host_vars.items[i].text, SPEC_LEVEL_ONE, "",
 		    &env->host_vars.items[i].at, false);

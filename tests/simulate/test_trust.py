@@ -3,15 +3,19 @@
 is kept in. Machines are only files here; the question, the records and the plans are real."""
 import json
 import os
+import pathlib
 import pty
 import re
 import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 
-from test_apply import CTRZ, home  # noqa: F401  pylint: disable=unused-import
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
+from gitlib import Repo, git  # noqa: E402
+from test_apply import CTRZ, home  # noqa: E402,F401  pylint: disable=unused-import
 
 VALUE = "hunter2-and-more"
 BASE = """name: shop
@@ -241,6 +245,139 @@ def test_a_saved_plan_agrees_to_nothing(shop):
     shop.spec.write_text(BASE.replace('"./ro:/ro"', '"./rw:/rw:rw"'))
     r = ctrz(shop, "up", "./next.plan", option)
     assert r.returncode == 0, r.stderr
+
+
+# --- specs in git ---
+
+PART = "containers:\n  b:\n    image: \"example.org/b:1\"\n    command: [serve]\n"
+
+
+class Shared:
+    """A spec in one repository that includes a part of another."""
+
+    def __init__(self, shop):
+        self.home, self.out = shop, shop.out
+        config = shop.root / "config"
+        config.mkdir(parents=True)
+        self.config = config / "config.yaml"
+        self.allow()
+        self.part = Repo(shop.path, "part")
+        self.part.commit({"part.yaml": PART})
+        self.part_url = f"git+file://{self.part.bare}"
+        self.spec = f'include: ["{self.part_url}#main:part.yaml"]\n' + BASE
+        self.repo = Repo(shop.path, "envs")
+        self.repo.commit({"env.yaml": self.spec, "ro/x": "x"})
+        self.repo_url = f"git+file://{self.repo.bare}"
+        self.url = f"{self.repo_url}#main"
+
+    def allow(self, *urls):
+        self.config.write_text(f"sources: {{ file: true, allow: {json.dumps(urls)} }}\n")
+
+    def asked(self, url=None):
+        return asked(self.home, url or self.url)[0]
+
+    def agree(self, *more, url=None):
+        r = ctrz(self.home, "up", url or self.url, asked(self.home, url or self.url)[1], *more)
+        assert r.returncode == 0, r.stderr
+        return r
+
+
+@pytest.fixture
+def shared(shop):
+    return Shared(shop)
+
+
+def test_a_repository_is_asked_about_once(shared):
+    """By its URL without the ref; the same file in another repository, or another file of this one, is another source."""
+    both = [f"source {u} 1" for u in sorted((shared.repo_url, shared.part_url))]
+    assert shared.asked() == both
+    r = ctrz(shared.home, "up", shared.url)
+    assert r.returncode == 6 and not list(shared.home.root.glob("data/src")), "nothing is written before the question"
+    shared.agree()
+    assert shared.asked() == [] and "agreed  source" in ctrz(shared.home, "trust", "show", shared.url).stdout
+    git(shared.repo.work, "tag", "v1")
+    shared.repo.push("v1", "main:refs/heads/other")
+    assert shared.asked(f"{shared.repo_url}#v1") == [] and shared.asked(f"{shared.repo_url}#other") == []
+    shared.repo.commit({"copy.yaml": shared.spec})
+    assert shared.asked(f"{shared.url}:copy.yaml") == both
+    shutil.copytree(shared.repo.bare, shared.repo.bare.with_name("fork.git"))
+    fork = f"git+file://{shared.repo.bare.with_name('fork.git')}"
+    assert f"source {fork} 1" in shared.asked(fork)
+    os.rename(shared.repo.bare, shared.repo.bare.with_name("moved.git"))
+    assert shared.asked(f"git+file://{shared.repo.bare.with_name('moved.git')}") != []
+
+
+def test_only_what_grew_in_git_is_asked_about(shared):
+    """Of the spec and of what it includes, with the place, when the new commit is taken and not before."""
+    shared.agree()
+    shared.part.commit({"part.yaml": PART + f'    mounts: ["{shared.out}/dir:/d:rw"]\n'})
+    shared.repo.commit({"env.yaml": shared.spec.replace("a:1", "a:2")})
+    r = ctrz(shared.home, "up", "--update", shared.url)
+    assert r.returncode == 6 and f"nobody agreed to yet: mount {shared.out}/dir rw; to agree" in r.stderr
+    t = Terminal(shared.home, "up", "--update", shared.url)
+    assert f"{shared.out}/dir rw -> b:/d  {shared.part_url}#main:part.yaml:5" in re.sub(r"\s+\r\n", " ", t.text)
+    shared.part.commit({"part.yaml": PART + '    mounts: ["/var/tmp:/d:rw"]\n'})
+    assert t.answer(b"y\n") == 0
+    [spec] = shared.home.root.glob("state/envs/*/spec.json")
+    assert "/var/tmp" not in spec.read_text() and str(shared.out) in spec.read_text(), "what was shown is what is done"
+    assert ctrz(shared.home, "up", "--update", shared.url).returncode == 6
+
+
+def test_a_plan_of_a_commit_is_of_what_it_reached(shared):
+    shared.agree()
+    shared.repo.commit({"env.yaml": shared.spec.replace("a:1", "a:2")})
+    assert ctrz(shared.home, "plan", "--update", "-o", "next.plan", shared.url).returncode == 0
+    shared.repo.commit({"env.yaml": shared.spec.replace('"./ro:/ro"', f'"{shared.out}/dir:/d:rw"')})
+    r = ctrz(shared.home, "up", "./next.plan")
+    assert r.returncode == 0, r.stderr
+    [spec] = shared.home.root.glob("state/envs/*/spec.json")
+    assert "a:2" in spec.read_text() and str(shared.out) not in spec.read_text()
+
+
+def test_what_an_included_file_includes_counts(shared):
+    deep = Repo(shared.home.path, "deep")
+    deep.commit({"deep.yaml": PART.replace("  b:", "  c:")})
+    url = f"git+file://{deep.bare}"
+    shared.agree()
+    shared.part.commit({"part.yaml": f'include: ["{url}#main:deep.yaml"]\n' + PART})
+    assert shared.asked() == [f"source {url} 1"]
+
+
+def test_allowed_repositories_need_no_question(shared):
+    """A beginning of their URLs, at a /; what their specs reach is asked about all the same."""
+    served = f"git+file://{shared.repo.bare.parent}"
+    shared.allow(served[:-1], f"{served}/env", f"{served}/part.git/x")
+    assert len(shared.asked()) == 2
+    shared.allow(f"{shared.repo_url}/")
+    assert shared.asked() == [f"source {shared.part_url} 1"]
+    shared.allow(served)
+    assert shared.asked() == [] and "free   source" in ctrz(shared.home, "trust", "show", shared.url).stdout
+    assert ctrz(shared.home, "up", shared.url).returncode == 0
+    shared.repo.commit({"env.yaml": shared.spec.replace('"./ro:/ro"', '"./ro:/ro:rw"')})
+    assert ctrz(shared.home, "up", "--update", shared.url).returncode == 6
+    for bad in ("https://git.example/", "git+https://", "git+https:///x", "git+https://h/#main", "git+https://h/../x", "*"):
+        shared.allow(bad)
+        r = ctrz(shared.home, "up", shared.url)
+        assert r.returncode == 3 and "error[E703]" in r.stderr and "config.yaml:1:32" in r.stderr, r
+
+
+def test_an_answer_about_a_repository_is_as_safe(shared):
+    shared.agree()
+    [record] = (shared.home.root / "state" / "trust").iterdir()
+    record.chmod(0o622)
+    r = ctrz(shared.home, "up", shared.url)
+    assert r.returncode not in (0, 6) and "remove it" in r.stderr
+    record.chmod(0o600)
+    [item] = json.loads(ctrz(shared.home, "trust", "ls", "--json").stdout)
+    assert item["source"] == f"{shared.repo_url}#:env.yaml"
+    assert ctrz(shared.home, "trust", "revoke", f"{shared.repo_url}#main:other.yaml").returncode == 4
+    assert ctrz(shared.home, "trust", "revoke", f"{shared.url}:env.yaml").returncode == 0
+    assert ctrz(shared.home, "trust", "revoke", shared.url).returncode == 4
+    shared.agree()
+    assert ctrz(shared.home, "trust", "revoke", shared.url).returncode == 0
+    shared.agree()
+    assert ctrz(shared.home, "trust", "revoke", item["source"]).returncode == 0
+    assert len(shared.asked()) == 2
 
 
 def spoil_mode(trust, record):

@@ -52,7 +52,7 @@ static int agree(const struct cli *cli, const struct spec_host *host, const char
 	options.host = host;
 	r = spec_load(&options, &env, &diags, err);
 	if (r == 0)
-		r = trust_case_open(&cli->paths, path, NULL, env, &c, err);
+		r = trust_case_open(cli, NULL, path, NULL, env, &c, err);
 	return r == 0 && c.grown.count ? trust_case_agree(&cli->paths, &c, err) : r;
 }
 

@@ -56,7 +56,7 @@ static int check_platforms(struct cli *cli, const struct strlist *platforms, str
 	return 0;
 }
 
-static int open_to_lock(struct cli *cli, const struct options *o, struct environment **ret,
+static int open_to_lock(struct cli *cli, const struct options *o, struct opened_spec *ret,
 			struct error *err)
 {
 	const char *file = open_spec_name(o);
@@ -78,15 +78,13 @@ static int open_to_lock(struct cli *cli, const struct options *o, struct environ
 
 static int run_lock(struct cli *cli, const struct options *o, struct error *err)
 {
-	AUTO_HOST_CONFIG config = { 0 };
-	AUTO_DIAGNOSTICS config_diags = DIAGNOSTICS_INIT;
-	AUTO_ENVIRONMENT env = NULL;
+	AUTO_OPENED_SPEC s = { 0 };
 	AUTO_PINS was = { 0 };
 	AUTO_PINS now = { 0 };
 	AUTO_FREE char *path = spec_lock_path(open_spec_name(o));
 	struct lock_request q = {
 		.paths = &cli->paths,
-		.config = &config,
+		.config = &s.config,
 		.was = &was,
 		.platforms = option_values(o, "platform"),
 		.renews = option_given(o, "update"),
@@ -95,15 +93,12 @@ static int run_lock(struct cli *cli, const struct options *o, struct error *err)
 	int r = check_platforms(cli, q.platforms, err);
 
 	if (r == 0)
-		r = open_to_lock(cli, o, &env, err);
-	/* Its findings were shown when the spec was opened. */
-	if (r == 0)
-		r = host_config_load(&cli->paths, &config, &config_diags, err);
+		r = open_to_lock(cli, o, &s, err);
 	if (r < 0)
 		return r;
-	q.env = env;
-	if (env->lock)
-		spec_pins_of(env->lock, &was);
+	q.env = s.env;
+	if (s.env->lock)
+		spec_pins_of(s.env->lock, &was);
 	r = lock_make(&q, &now, err);
 	if (r < 0)
 		return print_placed(cli, r, err);
@@ -112,7 +107,7 @@ static int run_lock(struct cli *cli, const struct options *o, struct error *err)
 
 	spec_pins_print(&was, &before);
 	spec_pins_print(&now, &after);
-	if (!env->lock || strcmp(buffer_str(&before), buffer_str(&after)) != 0)
+	if (!s.env->lock || strcmp(buffer_str(&before), buffer_str(&after)) != 0)
 		r = lock_write(path, &now, err);
 	return r < 0 ? r : report(cli, path, &was, &now, err);
 }

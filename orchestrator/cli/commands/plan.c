@@ -55,7 +55,7 @@ static int run_plan_command(struct cli *cli, const struct options *o, struct err
 	if (r == 0)
 		r = print_plan(cli, &plan, err);
 	if (r == 0)
-		r = trust_foretell(cli, target.file, &w.source, w.wanted, err);
+		r = trust_foretell(cli, config.config, target.file, &w.source, w.wanted, err);
 	if (r == 0)
 		r = save_plan(cli, o, &target, &w, &plan, err);
 	return r < 0 ? print_placed(cli, r, err) : exit_code(o, &plan);

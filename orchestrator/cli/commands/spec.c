@@ -11,13 +11,13 @@
 static int run_validate(struct cli *cli, const struct options *o, struct error *err)
 {
 	AUTO_DIAGNOSTICS diags = DIAGNOSTICS_INIT;
-	AUTO_ENVIRONMENT env = NULL;
+	AUTO_OPENED_SPEC s = { 0 };
 	AUTO_BUFFER b = BUFFER_INIT;
 	AUTO_ERROR load_err = ERROR_INIT;
 	unsigned flags = (option_given(o, "strict") ? OPEN_SPEC_STRICT : 0) |
 			 (option_given(o, "registry") ? OPEN_SPEC_REGISTRY : 0) |
 			 (option_given(o, "all") ? OPEN_SPEC_LATER : 0);
-	int loaded = open_spec(cli, o, flags, &env, &diags, &load_err), r = 0;
+	int loaded = open_spec(cli, o, flags, &s, &diags, &load_err), r = 0;
 
 	if (loaded < 0 && !diags.count)
 		return error_move(err, &load_err);
@@ -57,7 +57,7 @@ const struct command cmd_validate = {
 };
 
 /* What cannot be read is told with all its findings. */
-static int open_to_print(struct cli *cli, const struct options *o, struct environment **ret,
+static int open_to_print(struct cli *cli, const struct options *o, struct opened_spec *ret,
 			 struct error *err)
 {
 	AUTO_DIAGNOSTICS diags = DIAGNOSTICS_INIT;
@@ -86,20 +86,20 @@ static int add_json(const struct environment *env, struct buffer *out, struct er
 
 static int run_config(struct cli *cli, const struct options *o, struct error *err)
 {
-	AUTO_ENVIRONMENT env = NULL;
+	AUTO_OPENED_SPEC s = { 0 };
 	AUTO_BUFFER b = BUFFER_INIT;
 	char hash[65];
-	int r = open_to_print(cli, o, &env, err);
+	int r = open_to_print(cli, o, &s, err);
 
 	if (r < 0)
 		return r;
 	if (option_given(o, "hash")) {
-		spec_hash(env, hash);
+		spec_hash(s.env, hash);
 		buffer_printf(&b, "%s\n", hash);
 	} else if (cli->json) {
-		r = add_json(env, &b, err);
+		r = add_json(s.env, &b, err);
 	} else {
-		spec_yaml(env, !option_given(o, "no-origins"), &b);
+		spec_yaml(s.env, !option_given(o, "no-origins"), &b);
 	}
 	return r < 0 ? r : out_write(&b, err);
 }
@@ -132,21 +132,21 @@ const struct command cmd_config = {
 
 static int run_graph(struct cli *cli, const struct options *o, struct error *err)
 {
-	AUTO_ENVIRONMENT env = NULL;
+	AUTO_OPENED_SPEC s = { 0 };
 	AUTO_BUFFER b = BUFFER_INIT;
 	int r;
 
 	if (option_given(o, "dot") && option_given(o, "svg"))
 		return cli_usage(cli, err, "--dot and --svg exclude each other");
-	r = open_to_print(cli, o, &env, err);
+	r = open_to_print(cli, o, &s, err);
 	if (r < 0)
 		return r;
 	if (option_given(o, "dot"))
-		graph_dot(env, &b);
+		graph_dot(s.env, &b);
 	else if (option_given(o, "svg"))
-		graph_svg(env, &b);
+		graph_svg(s.env, &b);
 	else
-		graph_text(env, &b);
+		graph_text(s.env, &b);
 	return out_write(&b, err);
 }
 

@@ -133,18 +133,18 @@ static int show_table(const struct trust_case *c, struct error *err)
 static int run_trust_show(struct cli *cli, const struct options *o, struct error *err)
 {
 	AUTO_DIAGNOSTICS diags = DIAGNOSTICS_INIT;
-	AUTO_ENVIRONMENT env = NULL;
+	AUTO_OPENED_SPEC s = { 0 };
 	AUTO_TRUST_CASE c = { 0 };
 	AUTO_ERROR print_err = ERROR_INIT;
 	int r;
 
 	if (str_equal(open_spec_name(o), "-"))
 		return cli_usage(cli, err, "trust belongs to a file; name it");
-	r = open_spec(cli, o, OPEN_SPEC_ANYTIME | OPEN_SPEC_LATER, &env, &diags, err);
+	r = open_spec(cli, o, OPEN_SPEC_ANYTIME | OPEN_SPEC_LATER, &s, &diags, err);
 	if (r < 0 && diags.count && print_findings(cli, &diags, &print_err) < 0)
 		error_ignore(&print_err, "print findings");
 	if (r == 0)
-		r = trust_case_open(&cli->paths, open_spec_name(o), NULL, env, &c, err);
+		r = trust_case_open(cli, s.config.config, s.file, &s.source, s.env, &c, err);
 	if (r < 0)
 		return r;
 	return cli->json ? show_json(&c, err) : show_table(&c, err);
@@ -161,7 +161,8 @@ static const struct command cmd_trust_show = {
 	.summary = "show what a file reaches of the host",
 	.text = "Each line is one thing: free (nobody is asked), agreed, or new. Below it is the "
 		"option that agrees to all of it where nobody can be asked, as in CI.",
-	.example = "ctrz trust show\nctrz trust show --json shop/env.yaml",
+	.example = "ctrz trust show\nctrz trust show --json shop/env.yaml\n"
+		   "ctrz trust show git+https://host/team/envs.git#v3:shop/env.yaml",
 	.options = trust_show_options,
 	.run = run_trust_show,
 	.flags = COMMAND_JSON,
@@ -172,14 +173,36 @@ static const struct command cmd_trust_show = {
 
 /* --- revoke --- */
 
-/* A source as it is listed, or a file; the file need not be there any more. */
-static char *source_name(const char *given)
+/* A file as it is listed; it need not be there any more. */
+static char *file_source(const char *given)
 {
-	char *real = git_url_is(given) ? NULL : realpath(given, NULL);
-	AUTO_FREE char *here = real || git_url_is(given) ? NULL : realpath(".", NULL);
+	char *real = realpath(given, NULL);
+	AUTO_FREE char *here = real ? NULL : realpath(".", NULL);
 	AUTO_FREE char *full = here ? path_join(here, given) : NULL;
 
 	return real ? real : full ? path_clean(full) : xstrdup(given);
+}
+
+/* A URL as it is listed: whatever ref it is given with. Without a path it means the usual ones. */
+static int revoke_url(const struct host_paths *paths, const char *given, struct error *err)
+{
+	static const char *const usual[] = { "env.yaml", ".ctrz/env.yaml" };
+	AUTO_GIT_URL u = GIT_URL_INIT;
+	AUTO_FREE char *repo = NULL;
+	int r = git_url_parse(given, &u, err);
+
+	if (r < 0)
+		return r;
+	repo = git_url_repo(&u);
+	for (size_t i = 0; i < (u.path ? 1 : ARRAY_SIZE(usual)); i++) {
+		AUTO_FREE char *name = xasprintf("%s#:%s", repo, u.path ? u.path : usual[i]);
+
+		error_clear(err);
+		r = trust_remove(paths, name, err);
+		if (r != -E_NOT_FOUND)
+			return r;
+	}
+	return r;
 }
 
 static int run_trust_revoke(struct cli *cli, const struct options *o, struct error *err)
@@ -192,9 +215,11 @@ static int run_trust_revoke(struct cli *cli, const struct options *o, struct err
 	if (option_given(o, "all"))
 		return dir_remove_tree(all, err);
 	for (size_t i = 0; r == 0 && i < o->args.count; i++) {
-		AUTO_FREE char *name = source_name(o->args.items[i]);
+		const char *given = o->args.items[i];
+		AUTO_FREE char *name = git_url_is(given) ? NULL : file_source(given);
 
-		r = trust_remove(&cli->paths, name, err);
+		r = name ? trust_remove(&cli->paths, name, err)
+			 : revoke_url(&cli->paths, given, err);
 	}
 	return r;
 }

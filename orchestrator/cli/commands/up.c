@@ -365,7 +365,8 @@ static int run_up(struct cli *cli, const struct options *o, struct error *err)
 	if (r == 0)
 		r = open_wanted(cli, &u.target, &u.config, &u.w, err);
 	if (r == 0)
-		r = trust_require(cli, o, u.target.file, &u.w.source, u.w.wanted, err);
+		r = trust_require(cli, o, u.config.config, u.target.file, &u.w.source, u.w.wanted,
+				  err);
 	if (r != 0)
 		return r;
 	u.lock = lock_world(cli, &u.w, "ctrz up", u.lock_timeout_ms, err);

@@ -129,3 +129,28 @@ TEST(git_url_is_told_from_a_path)
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
 		assert_false(git_url_is(paths[i]));
 }
+
+TEST(a_prefix_ends_at_a_slash)
+{
+	static const char repo[] = "git+https://git.example/team/envs.git";
+	static const char *const good[] = { "git+https://git.example", "git+https://git.example/",
+					    "git+https://git.example/team",
+					    "git+https://git.example/team//",
+					    "git+https://git.example/team/envs.git" };
+	static const char *const other[] = { "git+https://git.exampl",
+					     "git+https://git.example/tea",
+					     "git+https://git.example/team/env",
+					     "git+https://git.example/team/envs.git/x",
+					     "git+ssh://git.example/team",
+					     "git+https://",
+					     "git+https:",
+					     "git+",
+					     "",
+					     "/" };
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_true(git_url_has_prefix(repo, good[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(other); i++)
+		assert_false(git_url_has_prefix(repo, other[i]));
+	assert_false(git_url_has_prefix("git+https://git.example:8443/x", good[0]));
+	assert_false(git_url_has_prefix("git+https://git.example.evil/x", good[0]));
+}

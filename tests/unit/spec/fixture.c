@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/git_url.h"
 #include "spec/fields/decode.h"
 #include "spec/fields/units.h"
 
@@ -89,7 +90,9 @@ static int fake_include(void *arg, const char *url, const char *pinned, char **r
 			char **ret_commit, struct error *err)
 {
 	struct fixture *f = arg;
-	const char *words = map_get(&f->includes, url);
+	AUTO_GIT_URL u = GIT_URL_INIT;
+	AUTO_FREE char *name = git_url_parse(url, &u, err) < 0 ? NULL : git_url_text(&u);
+	const char *words = name ? map_get(&f->includes, name) : NULL;
 	const char *path = words ? strchr(words, ' ') : NULL;
 	if (!path)
 		return error_set(err, E_NOT_FOUND, "there is no such repository");
