@@ -28,6 +28,14 @@ int fd_open_in_root(int root, const char *path, int flags, mode_t mode)
 	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
+int fd_open_plain(const char *path, int flags)
+{
+	struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC,
+				.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
 int fd_write_full(int fd, const void *data, size_t size, struct error *err)
 {
 	const char *p = data;

@@ -15,6 +15,9 @@
 /** fd_open_in_root() - openat2() of @path in the tree below the folder @root: neither "..", nor a
  * link, nor an absolute path leads out of it. Return: descriptor or -1 with errno */
 int fd_open_in_root(int root, const char *path, int flags, mode_t mode);
+/** fd_open_plain() - openat2() of an absolute path of which no part is a link: one that was put
+ * there since somebody looked gives ELOOP. Return: descriptor or -1 with errno */
+int fd_open_plain(const char *path, int flags);
 /** fd_write_full() - all of @size or an error */
 int fd_write_full(int fd, const void *data, size_t size, struct error *err) MUST_CHECK;
 /** fd_read_full() - exactly @size; a shorter source is E_INTEGRITY */

@@ -23,6 +23,25 @@ int file_read(const char *path, size_t max, struct buffer *out, struct error *er
 	return 0;
 }
 
+int file_read_plain(const char *path, size_t max, struct buffer *out, struct error *err)
+{
+	AUTO_CLOSE int fd = fd_open_plain(path, O_RDONLY | O_NONBLOCK);
+	struct stat st;
+	if (fd < 0 && errno == ELOOP)
+		return error_set(err, E_DENIED,
+				 "'%s' is a symbolic link or behind one that was not there before",
+				 path);
+	if (fd < 0)
+		return error_sys(err, "open '%s'", path);
+	if (fstat(fd, &st) < 0)
+		return error_sys(err, "look at '%s'", path);
+	if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
+		return error_set(err, E_INVALID, "'%s' is no file", path);
+	if (fd_read_all(fd, out, max, err) < 0)
+		return error_wrap(err, "read '%s'", path);
+	return 0;
+}
+
 static int write_and_sync(int fd, const char *path, const void *data, size_t size,
 			  struct error *err)
 {

@@ -12,6 +12,14 @@
 
 /** file_read() - the whole of @path, at most @max bytes; appended to @out */
 int file_read(const char *path, size_t max, struct buffer *out, struct error *err) MUST_CHECK;
+/**
+ * file_read_plain() - the same of a path that was looked at before, in a folder that others may
+ * write
+ *
+ * Return: 0; -E_DENIED if a link is, or leads, there; -E_INVALID if it is neither a file nor a
+ * device
+ */
+int file_read_plain(const char *path, size_t max, struct buffer *out, struct error *err) MUST_CHECK;
 /** file_write_atomic() - write beside, fsync, rename over @path, fsync the folder */
 int file_write_atomic(const char *path, const void *data, size_t size, mode_t mode,
 		      struct error *err) MUST_CHECK;

@@ -55,6 +55,18 @@ int load_bytes(struct decode *d, const char *path, size_t max, struct buffer *ou
 	return h->read ? h->read(h->arg, path, max, out, err) : file_read(path, max, out, err);
 }
 
+int load_resolved(struct decode *d, const char *path, size_t max, struct buffer *out,
+		  struct error *err)
+{
+	const struct spec_host *h = d->host;
+	int r = h->text ? h->text(h->arg, path, max, out, err) : 1;
+	if (r <= 0)
+		return r;
+	if (h->read)
+		return h->read(h->arg, path, max, out, err);
+	return file_read_plain(model_resolve(d, path), max, out, err);
+}
+
 struct source *load_file(struct decode *d, const char *path, const char *name, struct error *err)
 {
 	AUTO_BUFFER text = BUFFER_INIT;
@@ -349,6 +361,27 @@ static void take_host_vars(struct decode *d, struct environment *env)
 	map_release(&d->host_vars, NULL);
 }
 
+static int compare_paths(const void *a, const void *b)
+{
+	const struct spec_resolved *x = a, *y = b;
+	return strcmp(x->path, y->path);
+}
+
+static void take_resolved(struct decode *d, struct environment *env)
+{
+	struct spec_resolved *items =
+		arena_array(d->arena, d->resolved.count, sizeof(*env->resolved.items));
+	for (size_t i = 0; i < d->resolved.count; i++)
+		items[i] = (struct spec_resolved){
+			.path = arena_strdup(d->arena, d->resolved.entries[i].key),
+			.real = d->resolved.entries[i].value,
+		};
+	qsort(items, d->resolved.count, sizeof(*items), compare_paths);
+	env->resolved.items = items;
+	env->resolved.count = d->resolved.count;
+	map_release(&d->resolved, NULL);
+}
+
 static struct environment *build(struct loader *l, struct node *root, struct source *first)
 {
 	struct decode *d = &l->d;
@@ -364,6 +397,7 @@ static struct environment *build(struct loader *l, struct node *root, struct sou
 	decode_object(d, &environment_type, root, env, NULL);
 	take_host_vars(d, env);
 	model_complete(d, l->o, env);
+	take_resolved(d, env);
 	model_validate(d, l->o, env);
 	if (l->o->lock == SPEC_LOCK_STRICT && l->lock)
 		lock_check(d, l->lock, env);

@@ -8,6 +8,10 @@
 /** load_bytes() - the whole of a file of the language, from wherever it is; appended */
 int load_bytes(struct decode *d, const char *path, size_t max, struct buffer *out,
 	       struct error *err) MUST_CHECK;
+/** load_resolved() - the same of a file whose content a container gets: where its links lead is
+ * looked up once, and what is read is that */
+int load_resolved(struct decode *d, const char *path, size_t max, struct buffer *out,
+		  struct error *err) MUST_CHECK;
 /** load_file() - a file's text into the sources. Return: it, or NULL with @err set */
 struct source *load_file(struct decode *d, const char *path, const char *name, struct error *err);
 /** load_problem() - why a file could not be read, in few words; lent */

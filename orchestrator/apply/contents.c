@@ -45,7 +45,8 @@ static int read_secret(const struct world *w, const struct spec_secret *s, struc
 	if (secret_is_kept(s))
 		return secret_store_read(w->paths, w->record.id, s->o.name, out, err);
 	if (s->file.at.is_set)
-		return file_read(s->file.text, SECRET_MAX_BYTES, out, err);
+		return file_read_plain(s->resolved.at.is_set ? s->resolved.text : s->file.text,
+				       SECRET_MAX_BYTES, out, err);
 	value = s->env.at.is_set ? getenv(s->env.text) : NULL;
 	if (!value)
 		return error_set(err, E_NOT_FOUND, "the variable %s is not set",
@@ -120,7 +121,8 @@ static int read_content(const struct world *w, const struct spec_file *f, struct
 	else
 		r = git_files_read(w->git, f->source.text, CONTENTS_FILE_MAX, out, err);
 	if (r == 1)
-		r = file_read(f->source.text, CONTENTS_FILE_MAX, out, err);
+		r = file_read_plain(f->resolved.at.is_set ? f->resolved.text : f->source.text,
+				    CONTENTS_FILE_MAX, out, err);
 	sha256_hex(buffer_str(out), out->size, hex);
 	(void)snprintf(mark, MARK_SIZE, "sha256:%s", hex);
 	return r;

@@ -23,6 +23,7 @@ struct decode {
 	struct spec_sources *sources;
 	const struct spec_host *host; /* never NULL; callbacks may be */
 	const struct place *place;
+	struct map resolved;  /* see model_resolve(); values are texts of the arena */
 	struct map host_vars; /* see host_vars_note(); values are struct spec_text of the arena */
 	bool keeps_later;     /* no E120 */
 	bool skips_rules;     /* values are missing: what rules would say is not true */

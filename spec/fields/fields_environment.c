@@ -90,6 +90,11 @@ static const struct field spec_secret_fields[] = {
 	  .offset = offsetof(struct spec_secret, description),
 	  .flags = FIELD_UNHASHED,
 	  .doc = "What it is for and where to get it." },
+	{ .name = "resolved",
+	  .kind = KIND_TEXT,
+	  .offset = offsetof(struct spec_secret, resolved),
+	  .flags = FIELD_COMPUTED | FIELD_UNHASHED,
+	  .doc = "What the file led to." },
 };
 
 const struct object_type secret_type = { OBJECT(spec_secret, "secret",
@@ -198,6 +203,11 @@ static const struct field spec_file_fields[] = {
 	  .flags = FIELD_COMPUTED,
 	  .change = SPEC_CLASS_PROCESS,
 	  .doc = "Digest of the content." },
+	{ .name = "resolved",
+	  .kind = KIND_TEXT,
+	  .offset = offsetof(struct spec_file, resolved),
+	  .flags = FIELD_COMPUTED | FIELD_UNHASHED,
+	  .doc = "What the source led to." },
 };
 
 const struct object_type file_type = { OBJECT(

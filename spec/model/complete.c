@@ -158,8 +158,34 @@ static void complete_container(struct decode *d, const struct spec_options *o,
 		complete_conditions(env, c);
 }
 
+const char *model_resolve(struct decode *d, const char *path)
+{
+	const struct spec_host *h = d->host;
+	const char *real = map_get(&d->resolved, path);
+	if (real)
+		return real;
+	char *found = h->real_path ? h->real_path(h->arg, path) : NULL;
+	char *kept = found ? arena_take(d->arena, found) : arena_strdup(d->arena, path);
+	(void)map_set(&d->resolved, path, kept);
+	return kept;
+}
+
+/* What is read later is what was looked at now. */
+static void resolve(struct decode *d, const struct spec_text *path, struct spec_text *ret)
+{
+	if (!path->at.is_set || d->is_canonical)
+		return;
+	const char *real = model_resolve(d, path->text);
+	if (strcmp(real, path->text) == 0)
+		return;
+	ret->at.is_set = true;
+	ret->at.pos = path->at.pos;
+	ret->text = real;
+}
+
 static void complete_file(struct decode *d, struct spec_file *f)
 {
+	resolve(d, &f->source, &f->resolved);
 	if (f->digest.at.is_set)
 		return;
 	AUTO_BUFFER text = BUFFER_INIT;
@@ -244,5 +270,7 @@ void model_complete(struct decode *d, const struct spec_options *o, struct envir
 		complete_container(d, o, env, &env->containers.items[i]);
 	for (size_t i = 0; i < env->files.count; i++)
 		complete_file(d, &env->files.items[i]);
+	for (size_t i = 0; i < env->secrets.count; i++)
+		resolve(d, &env->secrets.items[i].file, &env->secrets.items[i].resolved);
 	add_default_network(d, env);
 }

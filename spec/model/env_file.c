@@ -122,7 +122,7 @@ void model_read_env_files(struct decode *d, struct spec_container *c)
 		const struct spec_text *t = &c->env_file.items[i];
 		AUTO_BUFFER text = BUFFER_INIT;
 		AUTO_ERROR err = ERROR_INIT;
-		int r = load_bytes(d, t->text, ENV_FILE_MAX, &text, &err);
+		int r = load_resolved(d, t->text, ENV_FILE_MAX, &text, &err);
 		if (r < 0) {
 			report_help(report(d->diags, "E401", AT(t->at), "env_file \"%s\": %s",
 					   shown(d, t->text), load_problem(&err)),

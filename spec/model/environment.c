@@ -55,6 +55,20 @@ struct spec_secret *environment_secret(const struct environment *env, const char
 	return (struct spec_secret *)(void *)find(&env->secrets, &secret_type, name);
 }
 
+static int compare_resolved(const void *path, const void *item)
+{
+	return strcmp(path, ((const struct spec_resolved *)item)->path);
+}
+
+const char *environment_resolved(const struct environment *env, const char *path)
+{
+	const struct spec_resolved *r =
+		env->resolved.count ? bsearch(path, env->resolved.items, env->resolved.count,
+					      sizeof(*r), compare_resolved)
+				    : NULL;
+	return r ? r->real : NULL;
+}
+
 struct spec_process *container_process(const struct spec_container *c, const char *name)
 {
 	return (struct spec_process *)(void *)find(&c->processes, &process_type, name);

@@ -100,6 +100,7 @@ struct spec_secret {
 	struct spec_flag prompt;
 	struct spec_flag required;
 	struct spec_text description;
+	struct spec_text resolved; /* computed: what file led to, if that is elsewhere */
 };
 
 enum spec_egress { SPEC_EGRESS_FULL, SPEC_EGRESS_ENV, SPEC_EGRESS_NONE, SPEC_EGRESS_LIST };
@@ -128,7 +129,8 @@ struct spec_file {
 	struct spec_object o;
 	struct spec_text source; /* absolute */
 	struct spec_text content;
-	struct spec_text digest; /* computed: "sha256:..." of the content, if it could be read */
+	struct spec_text digest;   /* computed: "sha256:..." of the content, if it could be read */
+	struct spec_text resolved; /* computed: what source led to, if that is elsewhere */
 };
 
 enum spec_mount_type {
@@ -429,6 +431,11 @@ struct spec_pinned {
 	const char *commit, *sha256;
 };
 
+/* A path of the host, and the same without links. */
+struct spec_resolved {
+	const char *path, *real;
+};
+
 struct spec_lock;
 
 struct environment {
@@ -476,6 +483,11 @@ struct environment {
 		struct spec_pinned *items;
 		size_t count;
 	} pinned;
+	/* Computed: where files of the host led when they were looked at; by path */
+	struct {
+		struct spec_resolved *items;
+		size_t count;
+	} resolved;
 	const struct spec_lock *lock; /* the file beside the spec (spec/lock.h); NULL = none */
 	const char *file;             /* of the first spec file, as given; absolute folder in dir */
 	const char *dir;
@@ -502,6 +514,8 @@ struct spec_secret *environment_secret(const struct environment *env, const char
 struct spec_process *container_process(const struct spec_container *c, const char *name);
 /** spec_pairs_get() - the text of a key, or NULL */
 const char *spec_pairs_get(const struct spec_pairs *p, const char *key);
+/** environment_resolved() - where a path led when the spec was read; NULL if nobody looked */
+const char *environment_resolved(const struct environment *env, const char *path);
 /** spec_capability_mask() - 1 << the number of "CAP_CHOWN", "chown", ...; all for "ALL" */
 uint64_t spec_capability_mask(const char *name);
 /** spec_ulimit_number() - RLIMIT_*; -1 if there is none of that name */

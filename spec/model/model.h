@@ -10,6 +10,10 @@
 void model_complete(struct decode *d, const struct spec_options *o, struct environment *env);
 /** model_read_env_files() - the entries of env_file under those of env */
 void model_read_env_files(struct decode *d, struct spec_container *c);
+/** model_resolve() - where a path of the host leads now; the same for the same path ever after.
+ * Lent
+ */
+const char *model_resolve(struct decode *d, const char *path);
 /** env_file_parse() - entries of one file, in order; findings go to @d */
 void env_file_parse(struct decode *d, const char *name, const char *text, size_t size,
 		    struct spec_pairs *out);

@@ -274,7 +274,8 @@ static void diff_field(struct differ *d, const struct field *f, const void *old,
 	bool has_new = new &&canonical_prints(f, new, false);
 	if (!has_old && !has_new)
 		return;
-	size_t size = enter(d, (f->flags & FIELD_COMPUTED) ? "content" : f->name);
+	bool is_content = (f->flags & FIELD_COMPUTED) && !(f->flags & FIELD_UNHASHED);
+	size_t size = enter(d, is_content ? "content" : f->name);
 	if (f->kind == KIND_PAIRS)
 		diff_pairs(d, f, old, new);
 	else if (f->kind == KIND_LIST || f->kind == KIND_MAP)

@@ -151,7 +151,10 @@ static void add(struct finder *f, enum spec_reach_kind kind, const char *what, u
 /* Owned: the path as people are shown it, once links are followed. */
 static char *shown_path(const struct finder *f, const char *path, bool *ret_is_inside)
 {
-	AUTO_FREE char *real = f->host->real_path ? f->host->real_path(f->host->arg, path) : NULL;
+	const char *known = environment_resolved(f->env, path);
+	AUTO_FREE char *real = known                ? xstrdup(known)
+			       : f->host->real_path ? f->host->real_path(f->host->arg, path)
+						    : NULL;
 	const char *at = real ? real : path;
 	*ret_is_inside = f->has_project && path_is_below(at, f->env->dir);
 	if (!*ret_is_inside)

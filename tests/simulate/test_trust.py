@@ -234,6 +234,61 @@ def test_what_was_asked_about_is_what_is_done(shop):
     assert r.returncode == 6 and str(shop.out) in r.stderr
 
 
+@pytest.mark.parametrize("spoil", ["file", "folder", "pipe"])
+def test_a_file_that_becomes_a_link_is_not_read(shop, spoil):
+    """Something inside that may write the project exchanges a file between the question and the reading, or before a restart."""
+    (shop.path / "conf").mkdir()
+    conf = shop.path / "conf" / "a.txt"
+    conf.write_text("mine")
+    (shop.out / "conf").mkdir()
+    (shop.out / "conf" / "a.txt").write_text("the host's")
+    spec = BASE.replace("containers:", "files: { conf: { source: conf/a.txt } }\ncontainers:") \
+        .replace('"./ro:/ro"', '"./rw:/rw:rw"').replace("command:", "files: [{ name: conf, target: /conf }], command:")
+
+    def exchange():
+        if spoil == "folder":
+            os.rename(conf.parent, shop.path / "kept")
+            conf.parent.symlink_to(shop.out / "conf")
+        else:
+            conf.unlink()
+            os.mkfifo(conf) if spoil == "pipe" else conf.symlink_to(shop.out / "conf" / "a.txt")
+
+    def restore():
+        if spoil == "folder":
+            conf.parent.unlink()
+            os.rename(shop.path / "kept", conf.parent)
+        else:
+            conf.unlink()
+            conf.write_text("mine")
+
+    said = "is no file" if spoil == "pipe" else "symbolic link"
+    shop.spec.write_text(spec)
+    t = Terminal(shop, "up")
+    exchange()
+    assert t.answer(b"y\n") == 1 and said in t.text, t.text
+    restore()
+    assert ctrz(shop, "up").returncode == 0
+    exchange()
+    r = ctrz(shop, "restart")
+    assert r.returncode == 1 and said in r.stderr, r
+    if spoil != "pipe":
+        r = ctrz(shop, "up")
+        assert r.returncode == 6 and f"file {shop.out}/conf/a.txt" in r.stderr, "a link is a matter of the next question"
+    restore()
+    assert ctrz(shop, "up").returncode == 0
+
+
+def test_links_that_were_there_are_followed(shop):
+    """Files, variables and secrets behind links of the user's own are read, also after a restart."""
+    (shop.path / "vars").symlink_to(shop.out / "vars")
+    shop.spec.write_text(BASE.replace("containers:", "files: { conf: { source: link } }\ncontainers:").replace("{ generate: {} }", "{ file: link }")
+                         .replace("command:", "files: [{ name: conf, target: /conf }], secrets: [mine], env_file: [vars], command:"))
+    agree(shop)
+    assert ctrz(shop, "restart").returncode == 0 and ctrz(shop, "up").stdout.endswith("0 changes)\n")
+    [spec] = shop.root.glob("state/envs/*/spec.json")
+    assert '"B":"1"' in spec.read_text()
+
+
 def test_a_saved_plan_agrees_to_nothing(shop):
     shop.spec.write_text(BASE.replace('"./ro:/ro"', '"./rw:/rw:rw"'))
     assert ctrz(shop, "plan", "-o", "next.plan").returncode == 0

@@ -95,3 +95,34 @@ TEST(names_of_kinds_are_found_again)
 		assert_int_equal(spec_reach_kind_find(spec_reach_kind_name(i)), i);
 	assert_int_equal(spec_reach_kind_find("socket"), SPEC_REACH_COUNT);
 }
+
+/* A link that is put there after a file was read, or taken away again, changes nothing of what was
+ * read and of what is asked. */
+TEST(what_was_read_is_what_is_asked_about)
+{
+	static const char text[] = "#@ path /project/conf file\n#@ path /project/key file\n"
+				   "#@ real /project/conf /home/me/conf\n"
+				   "files: { c: { source: conf } }\n"
+				   "secrets: { s: { file: key } }\n"
+				   "containers: { a: { image: \"a:1\" } }\n";
+	struct fixture f;
+	AUTO_ENVIRONMENT env = NULL;
+	AUTO_ENVIRONMENT again = NULL;
+	AUTO_DIAGNOSTICS diags = DIAGNOSTICS_INIT;
+	AUTO_REACH_SET set = { 0 };
+	AUTO_BUFFER json = BUFFER_INIT;
+	AUTO_ERROR err = ERROR_INIT;
+	fixture_init(&f, ".", text);
+	assert_ok(err, fixture_load(&f, text, sizeof(text) - 1, &env, &diags, &err));
+	assert_string_equal(env->files.items[0].resolved.text, "/home/me/conf");
+	assert_false(env->secrets.items[0].resolved.at.is_set);
+	free(map_set(&f.real, "/project/conf", xstrdup("/project/conf")));
+	free(map_set(&f.real, "/project/key", xstrdup("/etc/shadow")));
+	spec_reach_set(env, &f.host, &set);
+	assert_int_equal(spec_reach_set_level(&set, SPEC_REACH_FILE, "/home/me/conf"), 1);
+	assert_int_equal(spec_reach_set_level(&set, SPEC_REACH_SECRET, "s from ./key"), 1);
+	spec_json(env, &json);
+	assert_ok(err, spec_load_json(buffer_str(&json), json.size, "spec.json", &again, &err));
+	assert_string_equal(again->files.items[0].resolved.text, "/home/me/conf");
+	fixture_release(&f);
+}
