@@ -54,10 +54,14 @@ static void apply_defaults(struct environment *env, const struct spec_resources 
 			take_defaults(&stop_type, &c->stop, &from->stop);
 		if (from->logging.o.at.is_set)
 			take_defaults(&logging_type, &c->logging, &from->logging);
+		bool says_shm = c->resources.shm.at.is_set;
 		if (from->resources.o.at.is_set)
 			take_defaults(&resources_type, &c->resources, &from->resources);
 		if (resources)
 			take_defaults(&resources_type, &c->resources, resources);
+		/* A default is for the /dev/shm that is made, not for one that is mounted. */
+		if (!says_shm && spec_container_mount(c, "/dev/shm"))
+			c->resources.shm = (struct spec_number){ 0 };
 	}
 }
 

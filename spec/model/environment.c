@@ -30,6 +30,16 @@ static struct spec_object *find(const void *list_at, const struct object_type *t
 	return NULL;
 }
 
+const struct spec_mount *spec_container_mount(const struct spec_container *c, const char *target)
+{
+	for (size_t i = 0; i < c->mounts.count; i++) {
+		const struct spec_mount *m = &c->mounts.items[i];
+		if (m->target.text && strcmp(m->target.text, target) == 0)
+			return m;
+	}
+	return NULL;
+}
+
 struct spec_container *environment_container(const struct environment *env, const char *name)
 {
 	return (struct spec_container *)(void *)find(&env->containers, &container_type, name);

@@ -505,6 +505,8 @@ const char *spec_condition_name(enum spec_condition v);
 const char *spec_restart_name(enum spec_restart_policy v);
 const char *spec_pull_name(enum spec_pull v);
 
+/** spec_container_mount() - what is mounted at a target; NULL if nothing is */
+const struct spec_mount *spec_container_mount(const struct spec_container *c, const char *target);
 /** environment_container() - by name; NULL if there is none. Likewise the others */
 struct spec_container *environment_container(const struct environment *env, const char *name);
 struct spec_network *environment_network(const struct environment *env, const char *name);

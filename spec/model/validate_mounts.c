@@ -68,6 +68,19 @@ static void validate_targets(struct decode *d, const struct spec_container *c)
 	}
 }
 
+/* A container has one /dev/shm: ours, of the size it says, or its own. */
+static void validate_shm(struct decode *d, const struct spec_container *c)
+{
+	const struct spec_mount *own = spec_container_mount(c, "/dev/shm");
+	const struct spec_value *size = &c->resources.shm.at;
+	if (!own || !size->is_set || !size->pos.line)
+		return;
+	struct diagnostic *e = report(d->diags, "E406", own->target.at.pos, 1,
+				      "target \"/dev/shm\" is used twice");
+	report_other(e, size->pos, "resources.shm makes a tmpfs of this size there");
+	report_help(e, "remove one of them; a tmpfs among the mounts has a size of its own");
+}
+
 /* --- the source --- */
 
 const char *host_path_forbidden(const char *path, const char *home)
@@ -373,6 +386,7 @@ void validate_mounts(struct decode *d, const struct environment *env)
 	for (size_t i = 0; i < env->containers.count; i++) {
 		const struct spec_container *c = &env->containers.items[i];
 		validate_targets(d, c);
+		validate_shm(d, c);
 		for (size_t j = 0; j < c->mounts.count; j++) {
 			const struct spec_mount *m = &c->mounts.items[j];
 			/* What could not be read was said already. */
