@@ -66,6 +66,7 @@ struct desired_container {
 	uint64_t download_bytes; /* of what is not here */
 	uint64_t memory_bytes;
 	unsigned cpus;
+	size_t process_count;
 	size_t device_count; /* NICs, shares and volumes */
 	bool restart_always;
 	struct strlist networks;

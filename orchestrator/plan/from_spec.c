@@ -331,6 +331,7 @@ static void add_container(struct desired *d, const struct spec_container *c,
 		.download_bytes = image ? image->download_bytes : 0,
 		.memory_bytes = (uint64_t)c->resources.memory.value,
 		.cpus = (unsigned)c->resources.cpus.value,
+		.process_count = c->processes.count ? c->processes.count : 1,
 		.device_count = count_devices(c),
 		.restart_always = c->restart.policy.value == SPEC_RESTART_ALWAYS,
 	};

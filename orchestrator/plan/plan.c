@@ -222,6 +222,7 @@ static void plan_made_container(struct plan *p, const struct desired *d, const s
 	}
 	a = plan_add(p, kind, OBJECT_CONTAINER, c->name);
 	a->pos = c->pos;
+	a->process_count = c->process_count;
 	add_changes(a, c->changes, c->change_count);
 	add_changes(a, more.items, more.count);
 	if (start)

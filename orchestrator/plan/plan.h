@@ -46,6 +46,7 @@ struct action {
 	size_t change_count;
 	char *reason;          /* why, where no change says it; may be NULL */
 	char *drift;           /* what was seen that nobody asked for; NULL = none */
+	size_t process_count;  /* of a container */
 	char *what;            /* of a pull or create: the image or subnet; may be NULL */
 	struct source_pos pos; /* of the object; file is lent from the spec */
 	size_t *after;         /* actions that must be done first */

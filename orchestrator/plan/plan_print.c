@@ -33,11 +33,9 @@ static const char *const object_names[] = {
 static_assert(ARRAY_SIZE(object_names) == OBJECT_KINDS, "every object has a name");
 
 static const char *const class_notes[] = {
-	[PLAN_CLASS_NONE] = "recorded only",
-	[PLAN_CLASS_LIVE] = "live, no restart",
-	[PLAN_CLASS_PROCESS] = "restarts 1 process",
-	[PLAN_CLASS_VM] = "reboots VM, data kept",
-	[PLAN_CLASS_RECREATE] = "new root file system",
+	[PLAN_CLASS_NONE] = "recorded only",         [PLAN_CLASS_LIVE] = "live, no restart",
+	[PLAN_CLASS_PROCESS] = "restarts processes", /* process_note() says which */
+	[PLAN_CLASS_VM] = "reboots VM, data kept",   [PLAN_CLASS_RECREATE] = "new root file system",
 	[PLAN_CLASS_DATA] = "data is lost",
 };
 static_assert(ARRAY_SIZE(class_notes) == PLAN_CLASSES, "every class has a note");
@@ -156,18 +154,38 @@ static char *change_value(const struct plan_change *c, const struct plan_style *
 	return xasprintf("%s -> %s", old_text, new_text);
 }
 
-/* What a change costs, given what happens to the whole object anyway. */
-static const char *change_note(const struct action *a, const struct plan_change *c)
+/* Which processes a change starts again: the one it is about, or all of the container. */
+static char *process_note(const struct action *a, const struct plan_change *c)
+{
+	static const char prefix[] = "processes.";
+	const char *name, *verb;
+	size_t length;
+
+	if (!str_starts(c->field, prefix))
+		return a->process_count > 1
+			       ? xasprintf("restarts all %zu processes", a->process_count)
+			       : xstrdup("restarts the process");
+	name = c->field + strlen(prefix);
+	length = strcspn(name, ".");
+	verb = name[length] || (c->old_text && c->new_text) ? "restarts"
+	       : c->new_text                                ? "starts"
+							    : "stops";
+	return xasprintf("%s process %.*s", verb, (int)length, name);
+}
+
+/* What a change costs, given what happens to the whole object anyway; owned. */
+static char *change_note(const struct action *a, const struct plan_change *c)
 {
 	if (a->kind == ACTION_START)
-		return "with the start";
+		return xstrdup("with the start");
 	if (a->kind >= ACTION_PROCESS && kind_of_class(c->class) < a->kind)
-		return a->kind == ACTION_REPLACE ? "with the replacement" : "with the restart";
+		return xstrdup(a->kind == ACTION_REPLACE ? "with the replacement"
+							 : "with the restart");
 	if (a->object == OBJECT_NETWORK && c->class != PLAN_CLASS_NONE)
-		return "restarts the network, containers keep running";
+		return xstrdup("restarts the network, containers keep running");
 	if (a->object == OBJECT_VOLUME && c->class == PLAN_CLASS_DATA)
-		return "makes the disk anew: ALL ITS DATA IS LOST";
-	return class_notes[c->class];
+		return xstrdup("makes the disk anew: ALL ITS DATA IS LOST");
+	return c->class == PLAN_CLASS_PROCESS ? process_note(a, c) : xstrdup(class_notes[c->class]);
 }
 
 static void change_lines(struct lines *l, const struct action *a, const struct plan_style *style)
@@ -180,7 +198,7 @@ static void change_lines(struct lines *l, const struct action *a, const struct p
 		line->cells[1] = text_escaped(c->field);
 		line->cells[2] = change_value(c, style);
 		line->cells[3] = place_text(c->pos);
-		line->cells[4] = xstrdup(change_note(a, c));
+		line->cells[4] = change_note(a, c);
 	}
 }
 
