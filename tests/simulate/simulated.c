@@ -6,16 +6,19 @@
  * program's own code. A machine "runs" while its state folder holds a file "running", and has ended
  * with the code in a file "exited"; "starting" or "unhealthy" in a file "health" is what its probe
  * makes of it; a file "paused" says that it stands still. A container whose image's name holds
- * "broken" does not start, one with "fleeting" starts and is gone.
+ * "broken" does not start, one with "fleeting" starts and is gone. Of commands there are "exit" and
+ * "killed" with a number; the rest is not there, or no program if it is a path.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "orchestrator/apply/host_facts.h"
 #include "orchestrator/cli/cli.h"
@@ -54,6 +57,31 @@ WRAP(int, machine_observe, const char *run_dir, const char *state_dir, struct ma
 		ret->health = buffer_str(&word)[0] == 's' ? HEALTH_STARTING : HEALTH_UNHEALTHY;
 		ret->health_text = xstrdup("what it saw");
 	}
+	return 0;
+}
+
+/* A session in which nothing is said but how it ended. */
+WRAP(int, machine_exec, const char *run_dir, const struct msg_spawn *spawn, int *ret_sock,
+     struct error *err)
+{
+	const char *word = spawn->argv.items[0];
+	bool is_killed = strcmp(word, "killed") == 0;
+	AUTO_BUFFER out = BUFFER_INIT;
+	struct msg_exited m = { 0 };
+	int fds[2];
+
+	(void)run_dir;
+	if (strchr(word, '/'))
+		return error_set(err, E_DENIED, "'%s' cannot be executed", word);
+	if (!is_killed && strcmp(word, "exit") != 0)
+		return error_set(err, E_NOT_FOUND, "there is no '%s'", word);
+	m.code = (uint32_t)atoi(spawn->argv.items[1]) + (is_killed ? 128 : 0);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return error_sys(err, "make a session");
+	if (msg_exited_add(&out, MSG_EXITED, STREAM_MAIN, &m, err) < 0 ||
+	    fd_write_full(fds[1], out.data, out.size, err) < 0)
+		return -(int)err->code;
+	*ret_sock = fds[0]; /* the other end is closed with the program */
 	return 0;
 }
 
