@@ -35,6 +35,7 @@
 #include "base/log.h"
 #include "runtime/host/event_log.h"
 #include "runtime/machine/keeper_internal.h"
+#include "runtime/machine/keeper_qemu.h"
 #include "runtime/machine/keeper_words.h"
 #include "runtime/machine/template.h"
 
@@ -388,6 +389,24 @@ static int refresh_setup(struct msg_setup *s, struct error *err)
 	return 0;
 }
 
+/* A restored guest knows its NIC by another address than it is to have. */
+static int send_setup(struct keeper *k, struct error *err)
+{
+	struct msg_setup *s = &k->config.machine.setup;
+	const struct qemu_seats seats = qemu_seats(&k->config.machine);
+	struct setup_nic *seated = NULL;
+
+	for (size_t i = 0; k->is_restored && seats.nic && i < s->nic_count; i++)
+		if (memcmp(s->nics[i].mac, seats.nic->mac, sizeof(vm_seat_mac)) == 0)
+			seated = &s->nics[i];
+	if (seated)
+		memcpy(seated->found_mac, vm_seat_mac, sizeof(vm_seat_mac));
+	int r = msg_setup_add(&k->guest_out, MSG_SETUP, REQUEST_SETUP, s, err);
+	if (seated)
+		memset(seated->found_mac, 0, sizeof(vm_seat_mac));
+	return r;
+}
+
 static struct client *starter_to_join(struct keeper *k)
 {
 	struct client *c = k->config.machine.attached ? k->clients : NULL;
@@ -418,7 +437,7 @@ void keeper_hello(struct keeper *k, const struct msg_hello *hello)
 		frame_add(&k->guest_out, MSG_FILTER, 0, REQUEST_FILTER, k->filter.data,
 			  k->filter.size);
 	if (r == 0)
-		r = msg_setup_add(&k->guest_out, MSG_SETUP, REQUEST_SETUP, &m->setup, &err);
+		r = send_setup(k, &err);
 	if (r == 0)
 		r = keeper_send_files(k, &err);
 	if (r < 0)

@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -27,6 +29,12 @@
 
 /* What a guest under load may take to let a device go. */
 enum { UNPLUG_MS = 20 * 1000, ID_MAX = 32 };
+
+/* As large as any disk: a guest that has seen it finds whatever takes its place. */
+#define PLACEHOLDER_BYTES (16LL << 40)
+
+/* Of no address: ours hold the IPv4 address. */
+const uint8_t vm_seat_mac[6] = { 0x02, 0xc7, 0, 0, 0, 0 };
 
 enum device_state { DEVICE_PLUGGING, DEVICE_PLUGGED, DEVICE_LEAVING };
 
@@ -272,16 +280,14 @@ static void add_device(struct vm_device *d, struct json *arguments)
 	vm_step(d->vm, d, attach_words(d->kind), d->shown, "device_add", arguments, -1, on_plugged);
 }
 
-int vm_plug_disk(struct vm *vm, const struct machine_disk *disk, vm_done_fn done, void *arg,
-		 struct error *err)
+/* @fd is taken. */
+static int plug_disk(struct vm *vm, const struct machine_disk *disk, int fd, vm_done_fn done,
+		     void *arg, struct error *err)
 {
 	const char *words = attach_words(VM_DISK);
 	char port[16];
-	int fd = disk_open(disk, err);
-
-	if (fd < 0)
-		return fd;
 	struct vm_device *d = device_new(vm, VM_DISK, disk->serial, disk->path, err);
+
 	if (!d) {
 		(void)close(fd);
 		return -(int)err->code;
@@ -296,33 +302,85 @@ int vm_plug_disk(struct vm *vm, const struct machine_disk *disk, vm_done_fn done
 	return 0;
 }
 
-int vm_plug_nic(struct vm *vm, const struct machine_nic *nic, vm_done_fn done, void *arg,
-		struct error *err)
+int vm_plug_disk(struct vm *vm, const struct machine_disk *disk, vm_done_fn done, void *arg,
+		 struct error *err)
+{
+	int fd = disk_open(disk, err);
+
+	return fd < 0 ? fd : plug_disk(vm, disk, fd, done, arg, err);
+}
+
+int vm_plug_empty_disk(struct vm *vm, const struct machine_disk *disk, struct error *err)
+{
+	AUTO_CLOSE int fd = memfd_create("placeholder", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, PLACEHOLDER_BYTES) < 0)
+		return error_sys(err, "make a placeholder for a disk");
+	/* QEMU takes a descriptor only if it is opened as the disk is used. */
+	AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", fd);
+	int opened = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	if (opened < 0)
+		return error_sys(err, "open a placeholder for a disk");
+	return plug_disk(vm, disk, opened, NULL, NULL, err);
+}
+
+/* @fd is taken; the device keeps it and gives QEMU a copy. */
+static int plug_nic(struct vm *vm, const struct machine_nic *nic, const uint8_t mac[6], int fd,
+		    vm_done_fn done, void *arg, struct error *err)
 {
 	const char *words = attach_words(VM_NIC);
 	char port[16];
 	struct vm_device *d = device_new(vm, VM_NIC, nic->id, nic->id, err);
 
-	if (!d)
+	if (!d) {
+		(void)close(fd);
 		return -(int)err->code;
+	}
 	d->nic = *nic;
 	d->nic.id = xstrdup(nic->id);
 	d->nic.port_dir = xstrdup(nic->port_dir);
-	d->nic_fd = nic_open(nic, err);
-	int copy = d->nic_fd < 0 ? -1 : fcntl(d->nic_fd, F_DUPFD_CLOEXEC, 3);
+	d->nic_fd = fd;
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (copy < 0) {
-		int r = d->nic_fd < 0 ? -(int)err->code : error_sys(err, "copy a descriptor");
+		int r = error_sys(err, "copy a descriptor");
 		device_free(d);
 		return r;
 	}
-	d->watch = inotify_add_watch(vm->inotify_fd, nic->port_dir, IN_CREATE | IN_MOVED_TO);
+	if (*nic->port_dir)
+		d->watch =
+			inotify_add_watch(vm->inotify_fd, nic->port_dir, IN_CREATE | IN_MOVED_TO);
 	d->done = done;
 	d->arg = arg;
 	port_name(d, port);
 	vm_step(vm, d, words, d->shown, "getfd", qmp_getfd(d->id), copy, NULL);
 	vm_step(vm, d, words, d->shown, "netdev_add", qmp_netdev(d->id), -1, NULL);
-	add_device(d, qmp_nic(d->id, port, nic->mac, nic->mtu));
+	add_device(d, qmp_nic(d->id, port, mac, nic->mtu));
 	return 0;
+}
+
+int vm_plug_nic(struct vm *vm, const struct machine_nic *nic, vm_done_fn done, void *arg,
+		struct error *err)
+{
+	int fd = nic_open(nic, err);
+
+	return fd < 0 ? fd : plug_nic(vm, nic, nic->mac, fd, done, arg, err);
+}
+
+int vm_plug_seated_nic(struct vm *vm, const struct machine_nic *nic, struct error *err)
+{
+	int fd = nic_open(nic, err);
+
+	return fd < 0 ? fd : plug_nic(vm, nic, vm_seat_mac, fd, NULL, NULL, err);
+}
+
+int vm_plug_empty_nic(struct vm *vm, const struct machine_nic *nic, struct error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_sys(err, "make a placeholder for a NIC");
+	(void)close(pair[1]);
+	return plug_nic(vm, nic, vm_seat_mac, pair[0], NULL, NULL, err);
 }
 
 static void on_server_exit(void *arg, uint32_t events)

@@ -3,6 +3,7 @@
 #include "runtime/machine/keeper_qemu.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -133,6 +134,17 @@ unsigned qemu_root_ports(const struct machine_config *c, bool is_warm)
 	return (unsigned)(ports > QEMU_MAX_ROOT_PORTS ? QEMU_MAX_ROOT_PORTS : ports);
 }
 
+struct qemu_seats qemu_seats(const struct machine_config *c)
+{
+	struct qemu_seats s = { 0 };
+
+	for (size_t i = c->disk_count; i-- > 0;)
+		*(c->disks[i].read_only ? &s.lower : &s.upper) = &c->disks[i];
+	if (c->nic_count > 0)
+		s.nic = &c->nics[0];
+	return s;
+}
+
 uint64_t qemu_memory_bytes(const struct machine_config *c)
 {
 	return (c->memory_bytes + (1 << 20) - 1) >> 20 << 20;
@@ -202,6 +214,12 @@ int qemu_identity(const struct keeper_config *c, struct buffer *out, struct erro
 	if (c->kvm && identify_processor(out, err) < 0)
 		return -(int)err->code;
 	command.name = "template";
+	const struct qemu_seats seats = qemu_seats(&c->machine);
+	buffer_printf(out, "seats:%s%s", seats.lower ? " read-only disk" : "",
+		      seats.upper ? " disk" : "");
+	if (seats.nic)
+		buffer_printf(out, " NIC %" PRIu32, seats.nic->mtu);
+	buffer_add_char(out, '\n');
 	if (qemu_command_build(&command, &argv, err) < 0 ||
 	    list_files(c, files, &file_count, err) < 0 ||
 	    identify_file(c->qemu, VM_QEMU, out, err) < 0)

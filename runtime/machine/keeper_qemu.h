@@ -33,6 +33,15 @@ int qemu_process_start(const struct keeper_config *c, bool is_warm, bool incomin
 /** qemu_root_ports() - how many devices a machine takes: those it starts with, and some more while
  * it runs. Templates come in few sizes */
 unsigned qemu_root_ports(const struct machine_config *c, bool is_warm);
+/* The devices of a machine that are in its template, too: to find them there costs a guest far less
+ * than to have them plugged into it. Lent; NULL = none. */
+struct qemu_seats {
+	const struct machine_disk *lower,
+		*upper;                /* the first read-only one, the first writable one */
+	const struct machine_nic *nic; /* the first */
+};
+
+struct qemu_seats qemu_seats(const struct machine_config *c);
 /** qemu_memory_bytes() - of a machine: whole MiB */
 uint64_t qemu_memory_bytes(const struct machine_config *c);
 /** qemu_identity() - append everything that the state of a machine just booted depends on: what

@@ -8,7 +8,8 @@
  * the last command is cont. Files and sockets go to QEMU as descriptors, so that it needs no path
  * of its own.
  *
- * Devices of a running guest come and go the same way (keeper_plug.c).
+ * Devices of a running guest come and go the same way (keeper_plug.c). Some are plugged before the
+ * state of a template comes, in place of the placeholders it was saved with.
  *
  * QEMU, each file server and the QMP connection are watched. Whatever ends first is the reason that
  * is told, with what the guest's kernel or QEMU said last.
@@ -193,15 +194,36 @@ void vm_send(struct vm *vm, struct buffer *out)
 		watch_agent(vm, NULL);
 }
 
+/* A template has the devices that most machines have; before its state comes, QEMU is given those
+ * of this machine in their places. */
+static int attach_seated(struct vm *vm, bool are_empty, struct error *err)
+{
+	const struct qemu_seats s = qemu_seats(&vm->config->machine);
+	const struct machine_disk *const disks[] = { s.lower, s.upper };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(disks); i++)
+		if (disks[i])
+			r = are_empty ? vm_plug_empty_disk(vm, disks[i], err)
+				      : vm_plug_disk(vm, disks[i], NULL, NULL, err);
+	if (r == 0 && s.nic)
+		r = are_empty ? vm_plug_empty_nic(vm, s.nic, err)
+			      : vm_plug_seated_nic(vm, s.nic, err);
+	return r;
+}
+
+/* All but those that are there. */
 static int attach_all(struct vm *vm, struct error *err)
 {
 	const struct machine_config *m = &vm->config->machine;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < m->disk_count; i++)
-		r = vm_plug_disk(vm, &m->disks[i], NULL, NULL, err);
+		if (!vm_has_device(vm, VM_DISK, m->disks[i].serial))
+			r = vm_plug_disk(vm, &m->disks[i], NULL, NULL, err);
 	for (size_t i = 0; r == 0 && i < m->nic_count; i++)
-		r = vm_plug_nic(vm, &m->nics[i], NULL, NULL, err);
+		if (!vm_has_device(vm, VM_NIC, m->nics[i].id))
+			r = vm_plug_nic(vm, &m->nics[i], NULL, NULL, err);
 	for (size_t i = 0; r == 0 && i < m->share_count; i++)
 		r = vm_plug_share(vm, &m->shares[i], NULL, NULL, err);
 	return r;
@@ -222,6 +244,8 @@ static int start(struct vm *vm, enum vm_origin origin, const struct template *te
 	loop_watch(vm->loop, vm->qemu.stderr_fd, EPOLLIN, on_stderr, vm);
 	watch_agent(vm, NULL);
 	vm->qmp = qmp_new(vm->loop, take_fd(&vm->qemu.qmp_fd), on_qmp_event, on_qmp_closed, vm);
+	if (origin != VM_BOOT && attach_seated(vm, origin == VM_TEMPLATE, err) < 0)
+		return -(int)err->code;
 	if (origin == VM_RESTORE && vm_restore(vm, template, err) < 0)
 		return -(int)err->code;
 	if (origin != VM_TEMPLATE && attach_all(vm, err) < 0)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buffer.h"
@@ -31,7 +32,7 @@ struct vm_events {
 
 enum vm_origin {
 	VM_BOOT,     /* a machine of its own */
-	VM_TEMPLATE, /* a machine that is to become a template: without devices of a container */
+	VM_TEMPLATE, /* a machine that is to become a template: with placeholders for its seats */
 	VM_RESTORE,  /* from a template */
 };
 
@@ -54,6 +55,9 @@ pid_t vm_qemu_pid(const struct vm *vm);
 /** vm_cpus() - it was started with; likewise vm_memory_bytes() */
 unsigned vm_cpus(const struct vm *vm);
 uint64_t vm_memory_bytes(const struct vm *vm);
+
+/** vm_seat_mac - what the NIC of a restored guest has until it gets its own */
+extern const uint8_t vm_seat_mac[6];
 
 enum vm_device_kind { VM_DISK, VM_NIC, VM_SHARE };
 

@@ -54,6 +54,12 @@ typedef void (*vm_step_fn)(struct vm_device *d, const char *failure);
  * 'name'". @done may be NULL: a failure ends the VM then */
 void vm_step(struct vm *vm, struct vm_device *d, const char *doing, const char *name,
 	     const char *command, struct json *arguments, int fd, vm_step_fn done);
+/** vm_plug_empty_disk() - a placeholder of @disk's kind; likewise vm_plug_empty_nic() */
+int vm_plug_empty_disk(struct vm *vm, const struct machine_disk *disk,
+		       struct error *err) MUST_CHECK;
+int vm_plug_empty_nic(struct vm *vm, const struct machine_nic *nic, struct error *err) MUST_CHECK;
+/** vm_plug_seated_nic() - in the place of a template's NIC, whose MAC the device keeps */
+int vm_plug_seated_nic(struct vm *vm, const struct machine_nic *nic, struct error *err) MUST_CHECK;
 /** vm_device_deleted() - QEMU says that the guest let a device go */
 void vm_device_deleted(struct vm *vm, const char *id);
 /** vm_reconnect_nics() - a switch was started anew */

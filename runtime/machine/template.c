@@ -29,7 +29,7 @@
 #include "runtime/machine/template_internal.h"
 
 /* Changes with the layout of a template, and with what a machine is told before it is saved. */
-#define TEMPLATE_FORMAT 1
+#define TEMPLATE_FORMAT 2
 
 enum {
 	KEY_DIGITS = 16,
@@ -103,6 +103,18 @@ static int digest_state(int fd, char hex[65], struct error *err)
 	return 0;
 }
 
+static struct json *seats_json(const struct machine_config *m)
+{
+	const struct qemu_seats s = qemu_seats(m);
+	struct json *o = json_new_object();
+
+	json_set_bool(o, "lower", s.lower != NULL);
+	json_set_bool(o, "upper", s.upper != NULL);
+	json_set_bool(o, "nic", s.nic != NULL);
+	json_set_int(o, "mtu", s.nic ? s.nic->mtu : 0);
+	return o;
+}
+
 int template_write_record(const char *folder, const char *key, const struct keeper_config *c,
 			  struct error *err)
 {
@@ -131,6 +143,7 @@ int template_write_record(const char *folder, const char *key, const struct keep
 	json_set_bool(o, "kvm", c->kvm);
 	json_set_int(o, "cpus", m->cpus);
 	json_set_int(o, "devices", qemu_root_ports(m, true));
+	json_set(o, "seats", seats_json(m));
 	json_set_int(o, "memory_bytes", (int64_t)memory.st_size);
 	json_set_int(o, "memory_inode", (int64_t)memory.st_ino);
 	json_set_string(o, "memory_changed", changed);
@@ -377,14 +390,19 @@ static bool is_current(const struct json *o, const char *key)
 			     .kernel_args = texts[2],
 			     .cpus = (unsigned)json_u64(o, "cpus", 0),
 			     .memory_bytes = json_u64(o, "memory_bytes", 0),
-			     .attached = true,
-			     .disk_count = (size_t)json_u64(o, "devices", 0) },
+			     .attached = true },
 		.qemu = texts[3],
 		.kvm = json_bool(o, "kvm", false),
 	};
+	const struct json *seats = json_member_object(o, "seats");
+	struct template_seating seating = { .has_lower = json_bool(seats, "lower", false),
+					    .has_upper = json_bool(seats, "upper", false),
+					    .has_nic = json_bool(seats, "nic", false),
+					    .mtu = (uint32_t)json_u64(seats, "mtu", 0) };
 	AUTO_FREE char *now = NULL;
 	AUTO_ERROR err = ERROR_INIT;
 
+	template_seat(&c.machine, &seating, (unsigned)json_u64(o, "devices", 0));
 	if (template_key(&c, &now, &err) < 0)
 		error_ignore(&err, "look at what a template was made from");
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

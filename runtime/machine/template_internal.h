@@ -31,4 +31,16 @@ int template_write_record(const char *folder, const char *key, const struct keep
 int template_make(const char *folder, const char *key, const struct keeper_config *c,
 		  struct error *err) MUST_CHECK;
 
+/* The devices of a machine that becomes a template, or that stands for one. */
+struct template_seating {
+	bool has_lower, has_upper, has_nic;
+	uint32_t mtu;
+	struct machine_disk disks[2];
+	struct machine_nic nic;
+};
+
+/** template_seat() - give @m placeholders as in @s, which is lent, and room for @ports devices in
+ * all */
+void template_seat(struct machine_config *m, struct template_seating *s, unsigned ports);
+
 #endif

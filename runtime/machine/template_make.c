@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Making a template: a machine is booted as any other, in its jail but without a container's
- * devices, and saved when its agent speaks. */
+/* Making a template: a machine is booted as any other, in its jail but with placeholders for a
+ * container's devices, and saved when its agent has spoken. */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +17,8 @@
 #include "runtime/machine/template_internal.h"
 #include "vminitd/protocol/message.h"
 
-enum { MAKE_MS = 120 * 1000 };
+/* What the kernel put off until after its devices were there is done by then. */
+enum { MAKE_MS = 120 * 1000, SETTLE_MS = 1500 };
 
 struct making {
 	struct loop *loop;
@@ -41,6 +42,13 @@ static void on_saved(void *arg)
 	end(arg, 0, NULL);
 }
 
+static void on_settled(void *arg)
+{
+	struct making *m = arg;
+
+	vm_save(m->vm, m->state_fd, on_saved, m);
+}
+
 static void on_hello(struct making *m, const struct frame *f)
 {
 	struct msg_hello hello = { 0 };
@@ -57,7 +65,7 @@ static void on_hello(struct making *m, const struct frame *f)
 		return;
 	}
 	m->is_saving = true;
-	vm_save(m->vm, m->state_fd, on_saved, m);
+	(void)loop_after(m->loop, SETTLE_MS, on_settled, m);
 }
 
 static void on_agent(void *arg, const void *data, size_t size)
@@ -94,6 +102,22 @@ static int run(struct making *m, const struct keeper_config *c, struct error *er
 	(void)loop_after(m->loop, MAKE_MS, on_timeout, m);
 	(void)loop_run(m->loop);
 	return error_is_set(&m->failure) ? error_move(err, &m->failure) : 0;
+}
+
+void template_seat(struct machine_config *m, struct template_seating *s, unsigned ports)
+{
+	static char none[] = "none", nowhere[] = "";
+
+	m->disks = s->disks;
+	if (s->has_lower)
+		s->disks[m->disk_count++] = (struct machine_disk){ none, nowhere, true };
+	if (s->has_upper)
+		s->disks[m->disk_count++] = (struct machine_disk){ none, nowhere, false };
+	s->nic = (struct machine_nic){ .id = none, .port_dir = nowhere, .mtu = s->mtu };
+	m->nics = &s->nic;
+	m->nic_count = s->has_nic ? 1 : 0;
+	size_t seated = m->disk_count + m->nic_count;
+	m->share_count = ports > seated ? ports - seated : 0;
 }
 
 static int create(const char *folder, const char *name, struct error *err)
@@ -134,7 +158,11 @@ static int make_files(const char *work, const char *folder, const char *key,
 	struct making m = { .state_fd = -1, .failure = ERROR_INIT };
 	AUTO_FREE char *run_dir = path_join(work, "run");
 	char name[] = "template";
-	/* It has room for as many devices, but none of them. */
+	const struct qemu_seats seats = qemu_seats(&c->machine);
+	struct template_seating seating = { .has_lower = seats.lower,
+					    .has_upper = seats.upper,
+					    .has_nic = seats.nic,
+					    .mtu = seats.nic ? seats.nic->mtu : 0 };
 	struct keeper_config own = {
 		.machine = { .name = name,
 			     .run_dir = run_dir,
@@ -143,11 +171,11 @@ static int make_files(const char *work, const char *folder, const char *key,
 			     .kernel_args = c->machine.kernel_args,
 			     .cpus = c->machine.cpus,
 			     .memory_bytes = c->machine.memory_bytes,
-			     .attached = true,
-			     .disk_count = qemu_root_ports(&c->machine, true) },
+			     .attached = true },
 		.qemu = c->qemu,
 		.kvm = c->kvm,
 	};
+	template_seat(&own.machine, &seating, qemu_root_ports(&c->machine, true));
 
 	if (dir_make(run_dir, 0700, err) < 0 || dir_make(folder, 0700, err) < 0)
 		return -(int)err->code;

@@ -19,6 +19,7 @@ at=$(od -An -v -t u8 -w16 /proc/$$/auxv | awk '$1 == 25 { print $2 }')
 echo at_random $(dd if=/proc/$$/mem bs=1 skip=$at count=16 2>/dev/null | od -An -tx1)
 echo stack $(grep '\[stack\]' /proc/self/maps | cut -d- -f1)
 echo vdso $(grep '\[vdso\]' /proc/self/maps | cut -d- -f1)
+echo mac $(cat /sys/class/net/eth0/address)
 echo date $(date +%s)
 """
 
@@ -60,6 +61,8 @@ def test_machines_of_one_template_share_no_secret(own):
     for what in ("boot_id", "uuid", "random", "at_random", "stack", "vdso"):
         values = [s[what] for s in seen]
         assert len(set(values)) == len(values) and all(values), (what, values)
+    # Its own address, not the template's.
+    assert all(s["mac"].startswith("02:c7:0a:4d:") for s in seen), seen
     # The clock is the host's, not the template's.
     assert all(abs(int(s["date"]) - int(ctrzlib.time.time())) < 600 for s in seen)
     assert checksum(own) == before

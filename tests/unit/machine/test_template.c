@@ -122,6 +122,8 @@ TEST(another_kernel_program_size_or_argument_is_another_template)
 	AUTO_FREE char *key = NULL;
 	AUTO_ERROR err = ERROR_INIT;
 	char args[] = "quiet";
+	struct machine_disk disk = { 0 };
+	struct machine_nic nic = { .mtu = 1500 };
 
 	site_init(&s);
 	s.config.machine.cpus = 1;
@@ -133,10 +135,22 @@ TEST(another_kernel_program_size_or_argument_is_another_template)
 	s.config.machine.kernel_args = args;
 	assert_refused(&s, E_NOT_FOUND, "No such file");
 	s.config.machine.kernel_args = NULL;
-	s.config.machine.disk_count = 9;
+	s.config.machine.share_count = 9;
 	assert_refused(&s, E_NOT_FOUND, "No such file");
-	s.config.machine.disk_count = 3;
+	s.config.machine.share_count = 3;
 	assert_opens(&s); /* there is room for three */
+	/* What is in the template has to be what the machine has. */
+	s.config.machine.disks = &disk;
+	s.config.machine.disk_count = 1;
+	assert_refused(&s, E_NOT_FOUND, "No such file");
+	disk.read_only = true;
+	assert_refused(&s, E_NOT_FOUND, "No such file");
+	s.config.machine.disk_count = 0;
+	s.config.machine.nics = &nic;
+	s.config.machine.nic_count = 1;
+	assert_refused(&s, E_NOT_FOUND, "No such file");
+	s.config.machine.nic_count = 0;
+	assert_opens(&s);
 	write_file(s.initrd, "another initramfs");
 	assert_refused(&s, E_NOT_FOUND, "No such file");
 	assert_ok(err, template_key(&s.config, &key, &err));
