@@ -16,8 +16,8 @@ struct machine_cost {
 	size_t hidden;         /* of those whose memory we may not see, and which is not counted */
 };
 
-/** machine_cost_read() - @keeper: its process id, of machine_observe(). Return: 0; -E_NOT_FOUND if it
- * is gone */
+/** machine_cost_read() - @keeper: its process id, of machine_observe(). Return: 0; -E_NOT_FOUND if
+ * it is gone */
 int machine_cost_read(pid_t keeper, struct machine_cost *ret, struct error *err) MUST_CHECK;
 
 #endif

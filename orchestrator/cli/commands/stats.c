@@ -81,8 +81,7 @@ static const struct sample *before_of(const struct samples *before, size_t i,
 /* In percent of one processor; -1 = not known. */
 static double percent(uint64_t from_us, uint64_t to_us, uint64_t from_ms, uint64_t to_ms)
 {
-	return to_us < from_us ? -1
-			       : (double)(to_us - from_us) / (double)(to_ms - from_ms) / 10.0;
+	return to_us < from_us ? -1 : (double)(to_us - from_us) / (double)(to_ms - from_ms) / 10.0;
 }
 
 static double guest_percent(const struct sample *before, const struct sample *now)
@@ -155,16 +154,15 @@ static void add_row(struct table *t, const struct container_view *v, const struc
 static void add_table(const struct container_views *views, const struct samples *before,
 		      const struct samples *now, struct buffer *out)
 {
-	static const char *const headings[] = { "NAME",     "CPU",         "MEMORY / LIMIT",
-						"PIDS",     "NET IN / OUT", "DISK READ / WRITTEN",
-						"DISK USED", "HOST MEMORY", "HOST CPU",
+	static const char *const headings[] = { "NAME",      "CPU",          "MEMORY / LIMIT",
+						"PIDS",      "NET IN / OUT", "DISK READ / WRITTEN",
+						"DISK USED", "HOST MEMORY",  "HOST CPU",
 						NULL };
 	AUTO_TABLE t = { 0 };
 
 	table_init(&t, headings);
 	for (size_t i = 0; i < now->count; i++)
-		add_row(&t, &views->items[i], before_of(before, i, &now->items[i]),
-			&now->items[i]);
+		add_row(&t, &views->items[i], before_of(before, i, &now->items[i]), &now->items[i]);
 	table_print(&t, out);
 }
 
@@ -302,7 +300,8 @@ const struct command cmd_stats = {
 	.name = "stats",
 	.operands = "[NAME...]",
 	.summary = "show what containers use and what they cost",
-	.text = "A terminal shows it anew every second; elsewhere, and with --no-stream or --json, it "
+	.text = "A terminal shows it anew every second; elsewhere, and with --no-stream or --json, "
+		"it "
 		"is printed once, after a second in which the shares of processor time are "
 		"measured. They are in percent of one processor. Memory, processes, network and "
 		"disk are the container's, as its own kernel counts them.\n\n"

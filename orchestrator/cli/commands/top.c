@@ -43,7 +43,7 @@ static char *age_text(uint64_t ms)
 
 static int print_table(const struct msg_top *top, struct error *err)
 {
-	static const char *const headings[] = { "PID",    "PPID",   "UID", "STATE",   "THREADS",
+	static const char *const headings[] = { "PID",    "PPID",     "UID", "STATE",   "THREADS",
 						"MEMORY", "CPU TIME", "AGE", "COMMAND", NULL };
 	AUTO_TABLE t = { 0 };
 
