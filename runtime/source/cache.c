@@ -179,6 +179,36 @@ static int remove_one(const char *dir, struct error *err)
 	return r < 0 ? r : 1;
 }
 
+/* What fetches and removals that were killed left; one that goes on holds the lock. */
+static int remove_remains(const char *cache, uint64_t *freed, struct error *err)
+{
+	AUTO_DIR DIR *d = opendir(cache);
+	const struct dirent *entry;
+	int r = 0;
+
+	while (r >= 0 && d && (entry = readdir(d))) {
+		AUTO_FREE char *path = path_join(cache, entry->d_name);
+		AUTO_FREE char *lock_path = NULL;
+		AUTO_CLOSE int lock = -1;
+		uint64_t bytes;
+
+		if (strlen(entry->d_name) != HASH_DIGITS + 4 || !str_ends(entry->d_name, ".new"))
+			continue;
+		lock_path = xasprintf("%.*s.lock", (int)(strlen(path) - 4), path);
+		lock = lock_file(lock_path, LOCK_TRY, err);
+		if (lock < 0) {
+			r = lock == -E_CONFLICT ? 0 : lock;
+			if (r == 0)
+				error_clear(err);
+			continue;
+		}
+		bytes = tree_bytes(path);
+		r = dir_remove_tree(path, err);
+		*freed += r < 0 ? 0 : bytes;
+	}
+	return r;
+}
+
 int source_cache_prune(const char *cache, uint64_t max_bytes, uint64_t *ret_freed,
 		       struct error *err)
 {
@@ -186,6 +216,8 @@ int source_cache_prune(const char *cache, uint64_t max_bytes, uint64_t *ret_free
 	uint64_t kept = 0, freed = 0;
 	int r = source_cache_list(cache, &list, err);
 
+	if (r >= 0)
+		r = remove_remains(cache, &freed, err);
 	for (size_t i = 0; r >= 0 && i < list.count; i++) {
 		kept += list.items[i].bytes;
 		if (kept <= max_bytes)

@@ -127,7 +127,7 @@ int source_cache_list(const char *cache, struct source_cache_list *ret,
  * @max_bytes:	so much may stay
  * @ret_freed:	bytes; may be NULL
  *
- * One that is being fetched stays
+ * One that is being fetched stays; what a fetch left that was killed goes
  */
 int source_cache_prune(const char *cache, uint64_t max_bytes, uint64_t *ret_freed,
 		       struct error *err) MUST_CHECK;

@@ -10,6 +10,7 @@ struct source_tree {
 	git_repository *repo; /* owned */
 	git_tree *root;       /* owned */
 	char commit[GIT_COMMIT_DIGITS + 1];
+	size_t max_entries; /* that are walked; 0 = half a million */
 };
 
 /** source_tree_open_dir() - of a bare repository, by its folder */

@@ -23,6 +23,7 @@ enum {
 	ENTRIES_MAX = 500000,
 	FILE_MAX_BYTES = 1 << 30,
 	LINK_MAX_BYTES = 4095,
+	PATH_MAX_BYTES = 4000, /* with the folder before it the system takes it */
 	CONFLICTS_SHOWN = 5,
 };
 
@@ -89,6 +90,7 @@ struct walking {
 	const struct source_tree *tree;
 	struct wanted_files *out;
 	struct strlist *warnings;
+	size_t seen; /* entries, also of folders that are there many times and hold nothing */
 };
 
 static void warn(struct walking *w, const char *path, const char *why)
@@ -134,14 +136,19 @@ static int walk_entry(struct walking *w, const git_tree_entry *e, const char *ab
 	AUTO_FREE char *path = *above ? xasprintf("%s/%s", above, name) : xstrdup(name);
 	struct wanted_file f = { .mode = (unsigned)git_tree_entry_filemode(e),
 				 .id = *git_tree_entry_id(e) };
+	size_t max = w->tree->max_entries ? w->tree->max_entries : ENTRIES_MAX;
 
+	if (++w->seen > max)
+		return error_set(err, E_INVALID, "commit %.7s has more than %zu files and folders",
+				 w->tree->commit, max);
 	if (!name_is_good(name)) {
 		warn(w, path, "no such name may come out of a repository");
 		return 0;
 	}
-	if (w->out->count >= ENTRIES_MAX)
-		return error_set(err, E_INVALID, "commit %.7s has more than %d files",
-				 w->tree->commit, ENTRIES_MAX);
+	if (strlen(path) > PATH_MAX_BYTES) {
+		warn(w, path, "a path that is too long");
+		return 0;
+	}
 	switch (source_kind_of(f.mode)) {
 	case SOURCE_DIR:
 		return walk_down(w, &f.id, path, depth, err);

@@ -286,6 +286,33 @@ def test_a_fetch_that_is_killed_leaves_nothing_that_harms(folder, repo, https):
     assert all(p.name.startswith("pack-") for p in packs.iterdir())
 
 
+def test_cache_ls_and_prune(folder, repo, https):
+    """The one used last first; one that is being fetched stays, and what runs needs none."""
+    shutil.copytree(repo.bare, repo.bare.with_name("other.git"))
+    urls = [https.url(), https.url("other.git")]
+    assert json.loads(folder.out("cache", "ls", "--json")) == [] and "freed 0" in folder.out("cache", "prune")
+    for url in (urls[0], urls[1], urls[0]):
+        folder.run("validate", url)
+    listed = json.loads(folder.out("cache", "ls", "--json"))
+    assert [e["url"] for e in listed] == urls and all(e["bytes"] > 0 for e in listed)
+    assert folder.out("cache", "ls").splitlines()[1].endswith(urls[0])
+    folder.run("cache", "prune", "--keep", "1000")
+    assert len(cached(folder)) == 2
+    https.slow = True
+    repo.commit({"data": os.urandom(200_000).hex()})
+    p = subprocess.Popen([CTRZ, "validate", urls[0]], cwd=folder.project, env=folder.env, stdout=subprocess.DEVNULL)
+    assert https.half_sent.wait(60)
+    assert folder.out("cache", "prune").startswith("freed ")
+    assert [e["url"] for e in json.loads(folder.out("cache", "ls", "--json"))] == urls[:1]
+    https.slow = False
+    p.kill()
+    p.wait(30)
+    https.stall.set()
+    folder.run("cache", "prune")
+    assert cached(folder) == []
+    assert command_of(folder, urls[0]) == "main"
+
+
 def test_two_first_fetches_at_once(folder, repo, https):
     both = [subprocess.Popen([CTRZ, "validate", https.url()], cwd=folder.project, env=folder.env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [p.communicate(timeout=120)[0] for p in both] == [f"{https.url()}: OK\n"] * 2

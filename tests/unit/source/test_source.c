@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The pure parts of reading from git: refs, links, credential helpers. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
 #include "base/alloc.h"
+#include "base/fd.h"
+#include "base/file.h"
 #include "runtime/source/credential.h"
 #include "runtime/source/refs.h"
+#include "runtime/source/source.h"
 #include "runtime/source/worktree.h"
 #include "tests/unit/test.h"
 
@@ -117,4 +125,61 @@ TEST(a_helper_answers_in_lines)
 	AUTO_GIT_LOGIN none = { 0 };
 	assert_false(credential_answer_read("username=a\npassword=\n", &none));
 	assert_false(credential_answer_read("", &none));
+}
+
+/* A repository of the cache as it is on disk: used at a time, of a size. */
+static void make_cached(const char *cache, char digit, const char *rest, time_t used, size_t bytes)
+{
+	AUTO_FREE char *hash = xasprintf("%064d%s", 0, rest);
+	AUTO_ERROR err = ERROR_INIT;
+	memset(hash, digit, 64);
+	AUTO_FREE char *dir = path_join(cache, hash);
+	AUTO_FREE char *name = path_join(dir, "ctrz-url");
+	AUTO_FREE char *pack = path_join(dir, "pack");
+	AUTO_FREE char *content = xcalloc(bytes, 1);
+	struct timespec times[2] = { { .tv_sec = used }, { .tv_sec = used } };
+	memset(content, digit, bytes);
+	assert_ok(err, dir_make(dir, 0700, &err));
+	assert_ok(err, file_write_atomic(pack, content, bytes, 0600, &err));
+	assert_ok(err, file_write_atomic(name, &digit, 1, 0600, &err));
+	assert_int_equal(utimensat(AT_FDCWD, name, times, 0), 0);
+}
+
+static void check_cached(const char *cache, const char *digits)
+{
+	CLEANUP(source_cache_list_release) struct source_cache_list l = { 0 };
+	AUTO_ERROR err = ERROR_INIT;
+	assert_ok(err, source_cache_list(cache, &l, &err));
+	assert_int_equal(l.count, strlen(digits));
+	for (size_t i = 0; i < l.count; i++) {
+		assert_int_equal(l.items[i].url[0], digits[i]);
+		assert_true(l.items[i].bytes >= 1 << 20);
+	}
+}
+
+TEST(the_cache_is_bounded)
+{
+	char cache[] = "/tmp/ctrz-cache-XXXXXX";
+	AUTO_ERROR err = ERROR_INIT;
+	uint64_t freed = 0;
+	assert_non_null(mkdtemp(cache));
+	make_cached(cache, 'a', "", 3000, 1 << 20);
+	make_cached(cache, 'b', "", 1000, 1 << 20);
+	make_cached(cache, 'c', "", 4000, 1 << 20);
+	make_cached(cache, 'd', "", 2000, 1 << 20);
+	make_cached(cache, 'e', ".new", 5000, 1 << 20);
+	check_cached(cache, "cadb");
+	assert_ok(err, source_cache_prune(cache, UINT64_MAX, &freed, &err));
+	assert_true(freed >= 1 << 20 && freed < 2 << 20); /* what a killed fetch left */
+	check_cached(cache, "cadb");
+	assert_ok(err, source_cache_prune(cache, (5 << 20) / 2, &freed, &err));
+	assert_true(freed >= 2 << 20 && freed < 3 << 20);
+	check_cached(cache, "ca");
+	AUTO_FREE char *locked = xasprintf("%s/%064d.lock", cache, 0);
+	memset(strrchr(locked, '/') + 1, 'a', 64);
+	AUTO_CLOSE int lock = lock_file(locked, LOCK_TRY, &err);
+	assert_true(lock >= 0);
+	assert_ok(err, source_cache_prune(cache, 0, &freed, &err));
+	check_cached(cache, "a"); /* somebody fetches into it */
+	assert_ok(err, dir_remove_tree(cache, &err));
 }
