@@ -91,11 +91,15 @@ int spec_lock_parse(const char *text, size_t size, const char *name, struct spec
 	};
 	const struct source *source;
 	const struct spec_lock *lock;
+	char *copy;
 	int r = 0;
 
 	sources_unref(diags->sources);
 	diags->sources = sources_ref(d.sources);
-	source = sources_add(d.sources, name, "/", xstrndup(text, size), size);
+	copy = xmalloc(size + 1);
+	memcpy(copy, text, size);
+	copy[size] = '\0';
+	source = sources_add(d.sources, name, "/", copy, size);
 	lock = decode_lock(&d, source);
 	diagnostics_sort(diags);
 	if (diags->errors)
