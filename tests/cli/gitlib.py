@@ -136,6 +136,8 @@ class GitHandler(http.server.BaseHTTPRequestHandler):
         head, _, rest = out.partition(b"\r\n\r\n")
         fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
         self.send_response(int(fields.pop("Status", "200").split()[0]))
+        # git's own client takes the mere end of a TLS connection for a broken one.
+        fields.setdefault("Content-Length", str(len(rest)))
         for name, value in fields.items():
             self.send_header(name, value)
         self.end_headers()
