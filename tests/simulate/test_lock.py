@@ -270,3 +270,12 @@ def test_a_spec_in_git_has_the_lock_of_its_commit(team):
     copy.write_text("edited")
     assert "env.lock" in team.run("up", "--update", "-e", "shop", has="dead", code=1).stderr, "what was changed by hand is not overwritten"
     assert copy.read_text() == "edited"
+
+
+def test_a_lock_in_git_that_is_a_link_is_not_followed(team):
+    shop = Repo(team.path, "shop")
+    entries = [("100644", "blob", shop.blob(SPEC), "env.yaml"), ("120000", "blob", shop.blob("/etc/passwd"), "env.lock")]
+    shop.commit({"env.yaml": SPEC})
+    shop.raw_tree(sorted(entries, key=lambda e: e[3]), "main")
+    r = team.run("validate", f"git+file://{shop.bare}#main", code=1)
+    assert "read the lock" in r.stderr and "symbolic link" in r.stderr and "root:" not in r.stderr
