@@ -10,6 +10,7 @@ enum spec_reach_kind {
 	SPEC_REACH_SOURCE,   /* part of the file comes from there: the URL of a repository */
 	SPEC_REACH_MOUNT,    /* a folder or file of the host appears inside */
 	SPEC_REACH_FILE,     /* a file of the host is read and given inside */
+	SPEC_REACH_SOCKET,   /* a unix socket leads to the host, or from there inside */
 	SPEC_REACH_SECRET,   /* a secret, by its name and where it is from */
 	SPEC_REACH_VARIABLE, /* a variable of the host, by its name */
 	SPEC_REACH_PORT,     /* a port of the host leads inside */

@@ -455,6 +455,8 @@ int translate_container(const struct translate_input *in, struct machine_config 
 	if (r == 0)
 		r = add_mounts(in, &c, err);
 	if (r == 0)
+		r = translate_sockets(in->container, &c, err);
+	if (r == 0)
 		r = add_processes(in, &c, err);
 	if (r == 0 && in->contents)
 		add_contents(in->contents, &c);

@@ -64,6 +64,12 @@ void translate_process(const struct spec_container *c, const struct image *image
  * are set */
 int translate_supervise(const struct translate_input *in, struct machine_config *ret,
 			struct error *err) MUST_CHECK;
+/** translate_sockets() - fill in the sockets of the guest's setup and of the keeper. Return: 0,
+ * -E_INVALID if an ssh agent is wanted and there is none */
+int translate_sockets(const struct spec_container *c, struct machine_config *ret,
+		      struct error *err) MUST_CHECK;
+/** translate_socket_env() - where ssh finds the agent, unless that is said already */
+void translate_socket_env(const struct spec_container *c, struct strlist *env);
 /** translate_capabilities() - what its processes may have, as a mask of 1 << CAP_* */
 uint64_t translate_capabilities(const struct spec_capabilities *c);
 /** translate_port() - a container's port on one of its networks; published ports are on the one

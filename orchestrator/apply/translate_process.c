@@ -134,6 +134,7 @@ int translate_main(const struct spec_container *c, const struct image *image, st
 				c->image.text);
 	}
 	merge_env(&c->env, &image->config.env, &main.env);
+	translate_socket_env(c, &main.env);
 	main.working_dir = first_text(&c->working_dir, image->config.working_dir);
 	main.user = first_text(&c->user, image->config.user);
 	main.tty = c->tty.value;
@@ -158,6 +159,7 @@ void translate_process(const struct spec_container *c, const struct image *image
 	if (words->command)
 		add_command(words->command, &ret->argv);
 	merge_env(&c->env, &image->config.env, &of_container);
+	translate_socket_env(c, &of_container);
 	merge_env(words->env ? words->env : &none, &of_container, &ret->env);
 	ret->working_dir =
 		first_text(own_or(words->dir, &c->working_dir), image->config.working_dir);

@@ -30,6 +30,7 @@ static const struct {
 	{ "restart", PLAN_CLASS_LIVE },
 	{ "logging", PLAN_CLASS_LIVE },
 	{ "watch", PLAN_CLASS_LIVE },
+	{ "sockets", PLAN_CLASS_LIVE },
 	/* Processes run under an init of ours, so that even the only one starts again in place. */
 	{ "command", PLAN_CLASS_PROCESS },
 	{ "entrypoint", PLAN_CLASS_PROCESS },

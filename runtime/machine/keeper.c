@@ -216,6 +216,7 @@ static void take_down(struct keeper *k)
 	k->vm_is_over = false;
 	k->status.qemu_pid = 0;
 	relays_drop(k);
+	forwards_drop(k);
 	keeper_log_end(&k->log);
 	keeper_log_end_lines(&k->console, &k->console_lines, NULL);
 	frame_decoder_restart(&k->guest_in);
@@ -672,7 +673,7 @@ static int set_up(struct keeper *k, struct error *err)
 	if (keeper_log_open(&k->log, m->state_dir, "log", m->log_max_bytes, m->log_files, err) <
 		    0 ||
 	    keeper_log_open(&k->console, m->state_dir, "console", CONSOLE_BYTES, 1, err) < 0 ||
-	    keeper_watch_clock(k, err) < 0)
+	    keeper_watch_clock(k, err) < 0 || forwards_configure(k, err) < 0)
 		return -(int)err->code;
 	return clients_listen(k, err);
 }
@@ -686,6 +687,7 @@ static void clean_up(struct keeper *k)
 	log_lines_release(&k->console_lines);
 	keeper_log_close(&k->console);
 	keeper_unwatch_clock(k);
+	forwards_release(k);
 	if (k->config.machine.run_dir && dir_remove_tree(k->config.machine.run_dir, &err) < 0)
 		error_ignore(&err, "remove the run folder");
 	while (k->clients)

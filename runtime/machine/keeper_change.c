@@ -135,8 +135,8 @@ static int list_mounts(const struct msg_setup *s, struct mounts *ret, struct err
 {
 	int r = 0;
 
-	ret->items =
-		xcalloc(s->disk_count + s->share_count + s->tmpfs_count + 1, sizeof(*ret->items));
+	ret->items = xcalloc(s->disk_count + s->share_count + s->tmpfs_count + s->socket_count + 1,
+			     sizeof(*ret->items));
 	for (size_t i = 0; r == 0 && i < s->disk_count; i++) {
 		struct mount *m = &ret->items[ret->count];
 		if (s->disks[i].role != DISK_VOLUME)
@@ -160,6 +160,11 @@ static int list_mounts(const struct msg_setup *s, struct mounts *ret, struct err
 		struct mount *m = &ret->items[ret->count++];
 		*m = (struct mount){ .target = s->tmpfs[i].target, .attach = MSG_ATTACH_TMPFS };
 		r = setup_tmpfs_pack(&s->tmpfs[i], &m->message, err);
+	}
+	for (size_t i = 0; r == 0 && i < s->socket_count; i++) {
+		struct mount *m = &ret->items[ret->count++];
+		*m = (struct mount){ .target = s->sockets[i].target, .attach = MSG_ATTACH_SOCKET };
+		r = setup_socket_pack(&s->sockets[i], &m->message, err);
 	}
 	qsort(ret->items, ret->count, sizeof(*ret->items), by_target);
 	return r;
@@ -530,9 +535,8 @@ static void take_up_processes(struct keeper *k, struct machine_config *wanted, b
 static void finish(struct change *c)
 {
 	struct keeper *k = c->keeper;
+	AUTO_ERROR err = ERROR_INIT;
 
-	if (c->client)
-		message_add_empty(&c->client->out, MSG_DONE, c->client_request);
 	if (c->has_config) {
 		take_up_processes(k, &c->config.machine, c->has_other_files);
 		buffer_clear(&k->filter); /* made anew for the next boot */
@@ -540,7 +544,13 @@ static void finish(struct change *c)
 
 		k->config.machine = c->config.machine;
 		c->config.machine = was.machine;
+		if (forwards_configure(k, &err) < 0) {
+			keeper_change_drop(k, err.code, error_message(&err));
+			return;
+		}
 	}
+	if (c->client)
+		message_add_empty(&c->client->out, MSG_DONE, c->client_request);
 	change_free(c);
 }
 
@@ -634,7 +644,7 @@ static bool is_done_already(const struct operation *o, enum error_code code)
 	if (o->type == MSG_DETACH)
 		return code == E_NOT_FOUND;
 	return code == E_EXISTS && (o->type == MSG_ATTACH_DISK || o->type == MSG_ATTACH_SHARE ||
-				    o->type == MSG_ATTACH_TMPFS);
+				    o->type == MSG_ATTACH_TMPFS || o->type == MSG_ATTACH_SOCKET);
 }
 
 bool keeper_change_answer(struct keeper *k, const struct frame *f)

@@ -45,6 +45,11 @@ void machine_config_release(struct machine_config *c)
 		free(c->shares[i].source);
 	}
 	free(c->shares);
+	for (size_t i = 0; i < c->socket_count; i++) {
+		free(c->sockets[i].host_path);
+		free(c->sockets[i].target);
+	}
+	free(c->sockets);
 	msg_setup_release(&c->setup);
 	msg_spawn_release(&c->main);
 	msg_supervise_release(&c->supervise);
@@ -95,6 +100,10 @@ static int check_devices(const struct machine_config *c, struct error *err)
 	for (size_t i = 0; i < c->share_count; i++)
 		if (check_word("a share's tag", c->shares[i].tag, SHARE_TAG_MAX, err) < 0 ||
 		    check_path("a share", c->shares[i].source, err) < 0)
+			return -(int)err->code;
+	for (size_t i = 0; i < c->socket_count; i++)
+		if (check_path("a socket", c->sockets[i].host_path, err) < 0 ||
+		    check_path("a socket", c->sockets[i].target, err) < 0)
 			return -(int)err->code;
 	return 0;
 }
@@ -164,6 +173,19 @@ static struct json *shares_to_json(const struct machine_config *c)
 	return list;
 }
 
+static struct json *sockets_to_json(const struct machine_config *c)
+{
+	struct json *list = json_new_array();
+	for (size_t i = 0; i < c->socket_count; i++) {
+		struct json *o = json_new_object();
+		json_set_string(o, "host_path", c->sockets[i].host_path);
+		json_set_string(o, "target", c->sockets[i].target);
+		json_set_bool(o, "is_out", c->sockets[i].is_out);
+		json_add(list, o);
+	}
+	return list;
+}
+
 static struct json *to_json(const struct keeper_config *k)
 {
 	const struct machine_config *c = &k->machine;
@@ -184,6 +206,7 @@ static struct json *to_json(const struct keeper_config *k)
 	json_set(o, "disks", disks_to_json(c));
 	json_set(o, "nics", nics_to_json(c));
 	json_set(o, "shares", shares_to_json(c));
+	json_set(o, "sockets", sockets_to_json(c));
 	json_set_bool(o, "is_filtered", c->is_filtered);
 	json_set_int(o, "capabilities", (int64_t)c->capabilities);
 	json_set_int(o, "restart", c->restart);
@@ -309,6 +332,22 @@ static void shares_from_json(const struct json *o, struct machine_config *c)
 	}
 }
 
+static void sockets_from_json(const struct json *o, struct machine_config *c)
+{
+	const struct json *list = json_member_array(o, "sockets");
+	size_t count = list ? json_count(list) : 0;
+
+	c->sockets = xcalloc(count + 1, sizeof(*c->sockets));
+	for (; c->socket_count < count; c->socket_count++) {
+		const struct json *d = json_item(list, c->socket_count);
+		c->sockets[c->socket_count] = (struct machine_socket){
+			.host_path = text_of(d, "host_path"),
+			.target = text_of(d, "target"),
+			.is_out = json_bool(d, "is_out", false),
+		};
+	}
+}
+
 static void from_json(const struct json *o, struct keeper_config *k)
 {
 	struct machine_config *c = &k->machine;
@@ -328,6 +367,7 @@ static void from_json(const struct json *o, struct keeper_config *k)
 	disks_from_json(o, c);
 	nics_from_json(o, c);
 	shares_from_json(o, c);
+	sockets_from_json(o, c);
 	c->is_filtered = json_bool(o, "is_filtered", false);
 	c->capabilities = json_u64(o, "capabilities", 0);
 	c->restart = (enum restart_policy)json_u64(o, "restart", RESTART_NO);

@@ -192,7 +192,12 @@ static void on_stream(struct keeper *k, const struct frame *f)
 {
 	struct relay *r = relay_find(k, f->stream);
 	AUTO_ERROR err = ERROR_INIT;
+	int forwarded = forward_frame(k, f, &err);
 
+	if (forwarded < 0)
+		guest_broke(k, &err);
+	if (forwarded != 0)
+		return;
 	if (!r || !r->is_started) {
 		log_debug("guest sent %s of an unknown process", message_type_name(f->type));
 		return;
@@ -259,6 +264,14 @@ static void on_spawn_answer(struct keeper *k, const struct frame *f)
 	relay_free(k, r);
 }
 
+static void on_connect(struct keeper *k, const struct frame *f)
+{
+	AUTO_ERROR err = ERROR_INIT;
+
+	if (forward_wanted(k, f, &err) < 0)
+		guest_broke(k, &err);
+}
+
 static void on_frame(struct keeper *k, const struct frame *f)
 {
 	switch (f->type) {
@@ -286,6 +299,9 @@ static void on_frame(struct keeper *k, const struct frame *f)
 	case MSG_CREDIT:
 	case MSG_EXITED:
 		on_stream(k, f);
+		break;
+	case MSG_CONNECT:
+		on_connect(k, f);
 		break;
 	case MSG_SHUTDOWN_DONE:
 		keeper_shut_down(k);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "runtime/machine/keeper_config.h"
+#include "runtime/machine/keeper_forward.h"
 #include "runtime/machine/keeper_log.h"
 #include "runtime/machine/keeper_stream.h"
 #include "runtime/machine/keeper_supervise.h"
@@ -93,6 +94,9 @@ struct keeper {
 	uint32_t next_stream, next_request;
 	struct client *clients;
 	size_t client_count;
+	struct forward *forwards; /* connections of sockets */
+	size_t forward_count;
+	struct forward_listener *listeners;
 	struct change *change;   /* of the running machine; NULL = none */
 	bool is_half_changed;    /* one failed half way: mended by the next boot only */
 	uint32_t freeze_request; /* under way for a client; 0 = none */

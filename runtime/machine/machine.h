@@ -41,6 +41,13 @@ enum { MACHINE_FILES_MAX = 4096 };
 
 enum restart_policy { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS };
 
+/* A unix socket that leads from the container to the host, or the other way. */
+struct machine_socket {
+	char *host_path;
+	char *target; /* in the container */
+	bool is_out;  /* the container listens on target, we on host_path */
+};
+
 struct machine_config {
 	char *name;      /* of the container, for messages and logs */
 	char *run_dir;   /* short; keeper.sock, ports/, ...: made by machine_start(), removed by the
@@ -58,6 +65,8 @@ struct machine_config {
 	size_t nic_count;
 	struct machine_share *shares;
 	size_t share_count;
+	struct machine_socket *sockets;
+	size_t socket_count;
 	struct msg_setup
 		setup; /* the whole guest configuration, sent once the guest has said hello */
 	struct msg_spawn main; /* the container's process; argv empty = it has several, or none */

@@ -55,6 +55,7 @@ enum field_reach {
 	REACH_FILE,        /* a file of the host that is read */
 	REACH_SECRET_FILE, /* the same, with a secret in it */
 	REACH_SECRET_ENV,  /* a variable of the host that holds a secret */
+	REACH_SOCKET,      /* a unix socket of the host, with its direction */
 	REACH_PORT,        /* of a port: the address, with its number */
 	REACH_EGRESS,      /* what of the outside is reached, */
 	REACH_ALLOW,       /* and what of private addresses */
@@ -143,9 +144,9 @@ struct object_type {
 };
 
 extern const struct object_type environment_type, container_type, process_type, mount_type,
-	port_type, network_type, volume_type, file_type, secret_type, var_type, defaults_type,
-	resources_type, restart_type, stop_type, logging_type, health_type, dependency_type,
-	watch_type, hooks_type, process_dependency_type;
+	port_type, socket_type, network_type, volume_type, file_type, secret_type, var_type,
+	defaults_type, resources_type, restart_type, stop_type, logging_type, health_type,
+	dependency_type, watch_type, hooks_type, process_dependency_type;
 extern const struct object_type config_type, lock_type;
 
 /** field_find() - by name; NULL */

@@ -161,6 +161,58 @@ const struct object_type mount_type = {
 	.short_form = "SRC:DST, SRC:DST:ro or SRC:DST:rw",
 };
 
+static const struct choice directions[] = { { "in", SPEC_DIRECTION_IN, false },
+					    { "out", SPEC_DIRECTION_OUT, false },
+					    { NULL, 0, false } };
+
+static const struct field spec_socket_fields[] = {
+	{ .name = "host",
+	  .kind = KIND_TEXT,
+	  .offset = offsetof(struct spec_socket, host),
+	  .flags = FIELD_REQUIRED,
+	  .reach = REACH_SOCKET,
+	  .check = CHECK_HOST_PATH,
+	  .change = SPEC_CLASS_LIVE,
+	  .doc = "Path on the host, from the folder of the file; or ssh-agent, the one of whoever "
+		 "brings it up." },
+	{ .name = "target",
+	  .kind = KIND_TEXT,
+	  .offset = offsetof(struct spec_socket, target),
+	  .flags = FIELD_REQUIRED,
+	  .check = CHECK_TARGET,
+	  .change = SPEC_CLASS_LIVE,
+	  .doc = "Absolute path in the container." },
+	{ .name = "direction",
+	  .kind = KIND_CHOICE,
+	  .offset = offsetof(struct spec_socket, direction),
+	  .choices = directions,
+	  .fallback = "in",
+	  .change = SPEC_CLASS_LIVE,
+	  .doc = "in: a service of the host is reached from inside; out: the other way." },
+	{ .name = "mode",
+	  .kind = KIND_MODE,
+	  .offset = offsetof(struct spec_socket, mode),
+	  .fallback = "0666",
+	  .change = SPEC_CLASS_LIVE,
+	  .doc = "Of the socket inside, with in." },
+};
+
+static const struct alias socket_aliases[] = { { "source", "host", NULL },
+					       { "container", "target", NULL },
+					       { "guest", "target", NULL },
+					       { "path", "host", NULL },
+					       { NULL, NULL, NULL } };
+
+const struct object_type socket_type = {
+	OBJECT(spec_socket, "socket",
+	       "A unix socket that leads to the host, or from there inside."),
+	.key = "target",
+	.expand = expand_socket,
+	.aliases = socket_aliases,
+	.short_schema = "{\"type\":\"string\"}",
+	.short_form = "HOST:TARGET, or ssh-agent",
+};
+
 static const struct choice protocols[] = { { "tcp", SPEC_PROTOCOL_TCP, false },
 					   { "udp", SPEC_PROTOCOL_UDP, false },
 					   { NULL, 0, false } };

@@ -186,6 +186,28 @@ struct node *expand_mount(struct decode *d, struct node *value)
 	return map;
 }
 
+/* --- sockets --- */
+
+struct node *expand_socket(struct decode *d, struct node *value)
+{
+	char *host = has_text(value) ? arena_strdup(d->arena, value->text) : NULL;
+	char *target = host ? strchr(host, ':') : NULL;
+	bool is_agent = host && strcmp(host, SPEC_SSH_AGENT) == 0;
+
+	if (!is_agent && (!target || target == host || !target[1])) {
+		expected(d, value, "a map, HOST:TARGET or " SPEC_SSH_AGENT);
+		return NULL;
+	}
+	if (target)
+		*target++ = 0;
+	struct node *map = node_new_collection(d->arena, value, NODE_MAPPING, 2);
+	map->is_private = value->is_private;
+	node_add_text(d->arena, map, value, "host", host);
+	node_add_text(d->arena, map, value, "target",
+		      target ? target : "/run/" SPEC_SSH_AGENT ".sock");
+	return map;
+}
+
 /* --- ports --- */
 
 static struct diagnostic *bad_port(struct decode *d, const struct node *n, const char *why)

@@ -17,6 +17,7 @@ struct node *expand_watch(struct decode *d, struct node *value);
 struct node *expand_process(struct decode *d, struct node *value);
 struct node *expand_hook(struct decode *d, struct node *value);
 struct node *expand_mount(struct decode *d, struct node *value);
+struct node *expand_socket(struct decode *d, struct node *value);
 struct node *expand_port(struct decode *d, struct node *value);
 struct node *expand_reference(struct decode *d, struct node *value);
 struct node *expand_ulimit(struct decode *d, struct node *value);

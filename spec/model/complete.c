@@ -80,6 +80,14 @@ static void complete_mount(struct decode *d, struct spec_mount *m)
 		m->target.text = arena_take(d->arena, path_clean(m->target.text));
 }
 
+static void complete_socket(struct decode *d, struct spec_socket *s)
+{
+	if (s->host.at.is_set && s->host.text[0] && strcmp(s->host.text, SPEC_SSH_AGENT) != 0)
+		s->host.text = host_path(d, s->host.at.pos, s->host.text);
+	if (s->target.at.is_set && s->target.text[0] == '/')
+		s->target.text = arena_take(d->arena, path_clean(s->target.text));
+}
+
 static void complete_secrets(struct decode *d, struct spec_container *c)
 {
 	for (size_t i = 0; i < c->secrets.count; i++) {
@@ -153,6 +161,8 @@ static void complete_container(struct decode *d, const struct spec_options *o,
 		model_read_env_files(d, c);
 	for (size_t i = 0; i < c->mounts.count; i++)
 		complete_mount(d, &c->mounts.items[i]);
+	for (size_t i = 0; i < c->sockets.count; i++)
+		complete_socket(d, &c->sockets.items[i]);
 	complete_secrets(d, c);
 	complete_networks(d, c);
 	complete_health(&c->health, c);

@@ -163,6 +163,20 @@ struct spec_mount {
 	struct spec_flag noexec, nosuid, nodev;
 };
 
+enum spec_direction { SPEC_DIRECTION_IN, SPEC_DIRECTION_OUT };
+
+/* What SSH_AUTH_SOCK names, in the place of a path. */
+#define SPEC_SSH_AGENT "ssh-agent"
+
+/* A unix socket that leads from one side to the other. */
+struct spec_socket {
+	struct spec_object o;
+	struct spec_text host;        /* absolute, or SPEC_SSH_AGENT */
+	struct spec_text target;      /* absolute, clean */
+	struct spec_choice direction; /* enum spec_direction */
+	struct spec_number mode;
+};
+
 enum spec_protocol { SPEC_PROTOCOL_TCP, SPEC_PROTOCOL_UDP };
 
 /* One port; ranges of the file are taken apart. */
@@ -359,6 +373,11 @@ struct spec_container {
 		struct spec_mount *items;
 		size_t count;
 	} mounts;
+	struct {
+		struct spec_value at;
+		struct spec_socket *items;
+		size_t count;
+	} sockets;
 	struct {
 		struct spec_value at;
 		struct spec_file_ref *items;

@@ -37,7 +37,8 @@ static void add_target(struct target *list, size_t *count, const struct spec_tex
 
 static void validate_targets(struct decode *d, const struct spec_container *c)
 {
-	size_t room = c->mounts.count + c->files.count + c->secrets.count, count = 0;
+	size_t room = c->mounts.count + c->files.count + c->secrets.count + c->sockets.count,
+	       count = 0;
 	if (room < 2)
 		return;
 	AUTO_FREE struct target *list = xcalloc(room, sizeof(*list));
@@ -48,6 +49,9 @@ static void validate_targets(struct decode *d, const struct spec_container *c)
 		add_target(list, &count, &c->files.items[i].target, true);
 	for (size_t i = 0; i < c->secrets.count; i++)
 		add_target(list, &count, &c->secrets.items[i].target, true);
+	for (size_t i = 0; i < c->sockets.count; i++)
+		if (c->sockets.items[i].direction.value == SPEC_DIRECTION_IN)
+			add_target(list, &count, &c->sockets.items[i].target, true);
 	qsort(list, count, sizeof(*list), compare_targets);
 	for (size_t i = 1; i < count; i++) {
 		const struct target *a = &list[i - 1], *b = &list[i];
@@ -331,6 +335,41 @@ static void validate_source(struct decode *d, const struct environment *env,
 		validate_host_source(d, env, m);
 }
 
+static void validate_socket(struct decode *d, const struct spec_socket *s)
+{
+	const struct spec_host *h = d->host;
+	bool is_out = s->direction.value == SPEC_DIRECTION_OUT;
+	const char *path = s->host.text;
+
+	if (!s->host.at.is_set || s->host.at.is_broken)
+		return;
+	if (strcmp(path, SPEC_SSH_AGENT) == 0) {
+		if (is_out)
+			report_help(report(d->diags, "E414", AT(s->direction.at),
+					   "an ssh agent is one of the host's"),
+				    "leave direction out");
+		return;
+	}
+	AUTO_FREE char *real = h->real_path ? h->real_path(h->arg, path) : NULL;
+	const char *why = forbidden(h, path);
+	if (!why && real)
+		why = forbidden(h, real);
+	if (why) {
+		report_help(report(d->diags, "E404", AT(s->host.at), "\"%s\" is never shared: %s",
+				   shown(d, path), why),
+			    "forward the socket that is needed");
+		return;
+	}
+	if (!h->path)
+		return;
+	enum spec_path_kind kind = h->path(h->arg, path);
+	if (kind == SPEC_PATH_FILE || kind == SPEC_PATH_DIR)
+		report_help(report(d->diags, "E414", AT(s->host.at), "\"%s\" is a %s, not a socket",
+				   shown(d, path), kind == SPEC_PATH_FILE ? "file" : "folder"),
+			    is_out ? "name a path that is free"
+				   : "mounts: shows files and folders");
+}
+
 /* --- who writes what --- */
 
 struct writer {
@@ -387,6 +426,8 @@ void validate_mounts(struct decode *d, const struct environment *env)
 		const struct spec_container *c = &env->containers.items[i];
 		validate_targets(d, c);
 		validate_shm(d, c);
+		for (size_t j = 0; j < c->sockets.count; j++)
+			validate_socket(d, &c->sockets.items[j]);
 		for (size_t j = 0; j < c->mounts.count; j++) {
 			const struct spec_mount *m = &c->mounts.items[j];
 			/* What could not be read was said already. */

@@ -186,6 +186,11 @@ static char *item_text(const struct object_type *type, const void *item)
 				 m->target.text,
 				 spec_access_name((enum spec_access)m->access.value));
 	}
+	if (type == &socket_type) {
+		const struct spec_socket *s = item;
+		bool is_out = s->direction.value == SPEC_DIRECTION_OUT;
+		return xasprintf("%s%s%s", s->host.text, is_out ? "<-" : "->", s->target.text);
+	}
 	if (type == &port_type) {
 		const struct spec_port *p = item;
 		AUTO_FREE char *host =

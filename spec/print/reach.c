@@ -25,11 +25,11 @@ struct finder {
 };
 
 static const char *const kind_names[SPEC_REACH_COUNT] = {
-	[SPEC_REACH_SOURCE] = "source",     [SPEC_REACH_MOUNT] = "mount",
-	[SPEC_REACH_FILE] = "file",         [SPEC_REACH_SECRET] = "secret",
-	[SPEC_REACH_VARIABLE] = "variable", [SPEC_REACH_PORT] = "port",
-	[SPEC_REACH_EGRESS] = "egress",     [SPEC_REACH_CPUS] = "cpus",
-	[SPEC_REACH_MEMORY] = "memory",
+	[SPEC_REACH_SOURCE] = "source", [SPEC_REACH_MOUNT] = "mount",
+	[SPEC_REACH_FILE] = "file",     [SPEC_REACH_SOCKET] = "socket",
+	[SPEC_REACH_SECRET] = "secret", [SPEC_REACH_VARIABLE] = "variable",
+	[SPEC_REACH_PORT] = "port",     [SPEC_REACH_EGRESS] = "egress",
+	[SPEC_REACH_CPUS] = "cpus",     [SPEC_REACH_MEMORY] = "memory",
 };
 
 const char *spec_reach_kind_name(enum spec_reach_kind kind)
@@ -199,6 +199,20 @@ static void reach_files(struct finder *f, const struct field *row, const void *o
 		reach_file(f, &list->items[i], NULL);
 }
 
+static void reach_socket(struct finder *f, const struct spec_socket *s)
+{
+	bool is_agent = strcmp(s->host.text, SPEC_SSH_AGENT) == 0, is_inside;
+	AUTO_FREE char *path =
+		is_agent ? xstrdup("the ssh agent") : shown_path(f, s->host.text, &is_inside);
+	AUTO_FREE char *what = s->direction.value == SPEC_DIRECTION_OUT
+				       ? xasprintf("offered at %s", path)
+				       : xstrdup(path);
+	AUTO_FREE char *inside =
+		xasprintf("%s:%s", f->container, s->target.text ? s->target.text : "");
+
+	add(f, SPEC_REACH_SOCKET, what, SPEC_LEVEL_ONE, inside, &s->host.at, false);
+}
+
 static bool is_loopback(const char *address)
 {
 	return str_starts(address, "127.") || str_equal(address, "::1");
@@ -288,6 +302,9 @@ static void reach(struct finder *f, const struct field *row, const struct spec_o
 		add(f, SPEC_REACH_SECRET, what, SPEC_LEVEL_ONE, "", &name->at, false);
 		break;
 	}
+	case REACH_SOCKET:
+		reach_socket(f, (const void *)o);
+		break;
 	case REACH_PORT:
 		reach_port(f, (const void *)o);
 		break;

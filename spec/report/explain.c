@@ -170,6 +170,12 @@ static const struct explanation explanations[] = {
 	  "Write the folder itself as source.",
 	  "mounts: [{ source: ./data, target: /v, subpath: db }]",
 	  "mounts: [{ source: ./data/db, target: /v }]" },
+	{ "E414", "A socket that cannot be forwarded.",
+	  "With direction: in a service listens at host; with out the path is made when the "
+	  "container "
+	  "runs. ssh-agent is the agent of whoever brings it up.",
+	  "Name a socket.", "sockets: [\"./src:/run/x.sock\"]",
+	  "sockets: [\"./run/x.sock:/run/x.sock\"]" },
 	{ "E501", "A name that is not declared.",
 	  "Networks, containers, processes, secrets and files are declared before they are used.",
 	  "Take the proposal, or declare it.", NULL, NULL },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Drives machines directly, below the orchestrator: what the integration tests of runtime/machine
  * use. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/guest/copy.h"
 #include "runtime/guest/session.h"
 #include "runtime/machine/kernel_store.h"
 #include "runtime/machine/machine.h"
@@ -19,12 +21,15 @@
 enum { ITEMS_MAX = 16, EXIT_TOOL = 125 };
 
 static const char usage[] =
-	"usage: vm_tool start|run|exec|stop|kill|status|kernel [options] [-- command]\n"
+	"usage: vm_tool start|run|exec|stop|kill|status|stats|top|copy|kernel [options] [-- "
+	"command]\n"
 	"  --dir D        run folder D/run, state folder D/state\n"
 	"  --lower F      an image's disk      --upper F    a writable disk\n"
 	"  --share S:T:ro|rw                   --port DIR   a switch port's folder\n"
 	"  --memory MIB   --cpus N   --tty   --stdin   --restart no|on-failure|always\n"
-	"  --timeout MS   --kernel-args S   --user U   --signal N   --grace MS   --initrd F\n";
+	"  --timeout MS   --kernel-args S   --user U   --signal N   --grace MS   --initrd F\n"
+	"  --cold         boot, instead of starting from a template\n"
+	"  copy: -- GUEST-PATH HOST-FOLDER\n";
 
 struct options {
 	const char *dir, *lower, *upper, *port, *kernel_args, *user, *initrd;
@@ -32,7 +37,7 @@ struct options {
 	size_t share_count;
 	uint64_t memory_mib, cpus, timeout_ms, grace_ms, sig;
 	enum restart_policy restart;
-	bool tty, open_stdin, attached;
+	bool tty, open_stdin, attached, cold;
 	char **argv;
 };
 
@@ -100,6 +105,9 @@ static void set_option(struct options *o, int which, char *value)
 	case 't':
 		o->tty = true;
 		break;
+	case 'C':
+		o->cold = true;
+		break;
 	case 'i':
 		o->open_stdin = true;
 		break;
@@ -127,6 +135,7 @@ static bool parse(int argc, char **argv, struct options *o)
 		{ "initrd", required_argument, NULL, 'I' },
 		{ "tty", no_argument, NULL, 't' },
 		{ "stdin", no_argument, NULL, 'i' },
+		{ "cold", no_argument, NULL, 'C' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int which;
@@ -231,6 +240,7 @@ static int make_config(const struct options *o, struct machine_config *c, struct
 	make_spawn(o, &c->main);
 	c->restart = o->restart;
 	c->attached = o->attached;
+	c->cold = o->cold;
 	c->start_timeout_ms = o->timeout_ms;
 	kernel_release(&kernel);
 	host_paths_release(&paths);
@@ -310,6 +320,46 @@ static int cmd_kill(struct options *o, struct error *err)
 	return machine_kill(run, (int)o->sig, "", err);
 }
 
+static int cmd_stats(struct options *o, struct error *err)
+{
+	AUTO_FREE char *run = xasprintf("%s/run", o->dir);
+	struct msg_stats m;
+
+	return machine_stats(run, &m, err);
+}
+
+static int cmd_top(struct options *o, struct error *err)
+{
+	AUTO_FREE char *run = xasprintf("%s/run", o->dir);
+	struct msg_top m = { 0 };
+	int r = machine_top(run, &m, err);
+
+	msg_top_release(&m);
+	return r;
+}
+
+static int take_frame(void *target, const struct frame *f, struct error *err)
+{
+	return copy_target_frame(target, f, err);
+}
+
+/* What is at a path inside, into a folder here. */
+static int cmd_copy(struct options *o, struct error *err)
+{
+	AUTO_FREE char *run = xasprintf("%s/run", o->dir);
+	struct msg_copy m = { .direction = COPY_FROM_GUEST, .path = o->argv[0] };
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct copy_target_options to = {
+		.root = root, .path = o->argv[1], .name = "got", .mode_mask = 0777
+	};
+	CLEANUP(copy_target_free_p) struct copy_target *target = copy_target_new(&to);
+	struct copy_sink sink = { take_frame, target };
+	int sock = -1;
+	int r = machine_copy(run, &m, &sock, err);
+
+	return r < 0 ? r : guest_copy_out(sock, &sink, err);
+}
+
 static int cmd_status(struct options *o, struct error *err)
 {
 	AUTO_FREE char *run = xasprintf("%s/run", o->dir);
@@ -354,6 +404,7 @@ int main(int argc, char **argv)
 		int (*run)(struct options *, struct error *);
 	} commands[] = { { "start", cmd_start },  { "run", cmd_run },   { "exec", cmd_exec },
 			 { "stop", cmd_stop },    { "kill", cmd_kill }, { "status", cmd_status },
+			 { "stats", cmd_stats },  { "top", cmd_top },   { "copy", cmd_copy },
 			 { "kernel", cmd_kernel } };
 	AUTO_ERROR err = ERROR_INIT;
 	struct options o;

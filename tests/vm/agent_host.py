@@ -58,10 +58,11 @@ def share(tag, target, file_name="", read_only=False, no_exec=False):
 
 
 def setup(disks, hostname="box", read_only_root=False, init=False, shares=(), tmpfs=(), nics=(), dns=(), hosts=(),
-          sysctls=(), memory=0, pids=0, timeout_ms=0, entropy=b"e" * 32, now_ns=None, shm=0, shows_system_paths=False):
+          sysctls=(), memory=0, pids=0, timeout_ms=0, entropy=b"e" * 32, now_ns=None, shm=0, shows_system_paths=False, sockets=()):
     out = text(hostname) + u32(len(disks)) + b"".join(disks) + flag(read_only_root) + flag(init)
     out += u32(len(shares)) + b"".join(shares)
     out += u32(len(tmpfs)) + b"".join(text(t) + u64(size) + u32(mode) + flag(False) + u32(0) for t, size, mode in tmpfs)
+    out += u32(len(sockets)) + b"".join(text(t) + u32(mode) for t, mode in sockets)
     out += u32(len(nics)) + b"".join(nics)
     out += texts(dns) + texts([]) + texts([])
     out += u32(len(hosts)) + b"".join(text(a) + texts(names) for a, names in hosts)

@@ -8,6 +8,7 @@
 #include "vminitd/agent/port.h"
 #include "vminitd/agent/probe.h"
 #include "vminitd/agent/process.h"
+#include "vminitd/agent/socket.h"
 #include "vminitd/agent/trim.h"
 
 struct request;
@@ -18,6 +19,7 @@ struct agent {
 	struct container container;
 	struct processes processes;
 	struct probes probes;
+	struct sockets sockets;
 	struct trim trim;
 	struct request *waiting;  /* for devices to appear */
 	struct buffer held;       /* frames that came behind a setup that waits */

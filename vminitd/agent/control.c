@@ -119,10 +119,11 @@ static int on_disks(struct agent *a, const struct frame *f, struct error *err)
 /* What writes to a disk would wait for the thaw, and this is the process that brings it. */
 static bool writes_to_disks(unsigned type)
 {
-	static const enum msg_type types[] = { MSG_SETUP,        MSG_ATTACH_DISK, MSG_ATTACH_SHARE,
-					       MSG_ATTACH_TMPFS, MSG_ATTACH_NIC,  MSG_GROW_DISK,
-					       MSG_DETACH,       MSG_NAMES,       MSG_LIMITS,
-					       MSG_WRITE_FILE,   MSG_TRIM };
+	static const enum msg_type types[] = {
+		MSG_SETUP,      MSG_ATTACH_DISK, MSG_ATTACH_SHARE, MSG_ATTACH_TMPFS,
+		MSG_ATTACH_NIC, MSG_GROW_DISK,   MSG_DETACH,       MSG_ATTACH_SOCKET,
+		MSG_NAMES,      MSG_LIMITS,      MSG_WRITE_FILE,   MSG_TRIM
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if ((unsigned)types[i] == type)

@@ -209,6 +209,7 @@ int main(void)
 	port_init(&a.port, a.loop, &handler);
 	processes_init(&a.processes, a.loop, &a.port, &a.container);
 	probes_init(&a.probes, a.loop, &a.port);
+	sockets_init(&a.sockets, a.loop, &a.port, &a.processes, &a.container);
 	loop_on_signal(a.loop, SIGCHLD, on_child, &a);
 	loop_watch(a.loop, a.events_fd, EPOLLIN, on_device_event, &a);
 	trim_start(&a.trim, a.loop);

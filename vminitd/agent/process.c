@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,7 +52,8 @@ struct process {
 	uint32_t stream; /* STREAM_NONE = whoever asked for it is gone: nobody is told anything */
 	pid_t pid;
 	bool is_main, tty;
-	bool started; /* told the host so */
+	bool is_socket; /* a connection: there is nobody to be reaped */
+	bool started;   /* told the host so */
 	bool cancelled;
 	char *failure; /* owned; why it did not start. Told when it is reaped: then a next try can
 			  succeed */
@@ -78,7 +80,7 @@ pid_t processes_main_pid(const struct processes *ps)
 	return ps->main ? ps->main->pid : 0;
 }
 
-static struct process *find(struct processes *ps, uint32_t stream)
+static struct process *find(const struct processes *ps, uint32_t stream)
 {
 	struct process *p = ps->list;
 
@@ -190,8 +192,9 @@ static bool check_end(struct process *p)
 	for (int i = 0; p->lingered && i < 2; i++)
 		if (p->out[i].fd >= 0 && is_empty(&p->out[i]))
 			end_output(&p->out[i]);
-	if (p->out[0].fd >= 0 || p->out[1].fd >= 0) {
-		if (!p->linger && !p->lingered)
+	bool is_open = p->out[0].fd >= 0 || p->out[1].fd >= 0 || (p->is_socket && p->in.fd >= 0);
+	if (is_open) {
+		if (!p->is_socket && !p->linger && !p->lingered)
 			p->linger = loop_after(p->all->loop, LINGER_MS, on_linger, p);
 		return false;
 	}
@@ -214,6 +217,17 @@ static void on_linger(void *arg)
 	port_flush(port);
 }
 
+static void on_input(void *arg, uint32_t events);
+static void end_input(struct process *p);
+
+/* Whether the other end has closed both directions. */
+static bool is_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
 static void on_output(void *arg, uint32_t events)
 {
 	struct output *o = arg;
@@ -229,17 +243,24 @@ static void on_output(void *arg, uint32_t events)
 		credit_sent(&o->credit, (size_t)n);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		/* A terminal says EIO when the last one has closed it. */
+		bool is_gone = p->is_socket && (n < 0 || is_hung_up(o->fd));
+
 		end_output(o);
+		if (is_gone && p->in.fd >= 0) {
+			end_input(p);
+			send_end_of_file(p, CHANNEL_STDIN);
+		}
 	}
 	port_flush(port);
 	watch_output(o);
 	(void)check_end(p);
 }
 
-static void on_input(void *arg, uint32_t events);
-
 static void end_input(struct process *p)
 {
+	/* The other direction goes on, on another descriptor. */
+	if (p->is_socket && p->in.fd >= 0)
+		(void)shutdown(p->in.fd, SHUT_WR);
 	close_watched(p->all, &p->in.fd);
 	buffer_clear(&p->in.pending);
 }
@@ -288,6 +309,7 @@ static void on_input(void *arg, uint32_t events)
 
 	(void)events;
 	feed(p);
+	(void)check_end(p);
 	port_flush(port);
 }
 
@@ -492,6 +514,33 @@ void processes_spawn(struct processes *ps, uint32_t stream, const struct msg_spa
 	begin_process(ps, stream, s, NULL);
 }
 
+bool processes_has(const struct processes *ps, uint32_t stream)
+{
+	return find(ps, stream) != NULL;
+}
+
+bool processes_has_room(const struct processes *ps)
+{
+	return ps->count < PROCESSES_MAX;
+}
+
+void processes_adopt(struct processes *ps, uint32_t stream, int fd)
+{
+	const struct msg_spawn nothing = { 0 };
+	struct process *p = add_process(ps, stream, &nothing);
+
+	p->is_socket = p->reaped = p->started = true;
+	p->out[0].fd = fd;
+	if (fd >= 0) {
+		set_nonblock(fd);
+		p->in.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	} else {
+		p->status = 1 << 8; /* as wait() has it: exit code 1 */
+	}
+	watch_output(&p->out[0]);
+	(void)check_end(p);
+}
+
 void processes_copy(struct processes *ps, uint32_t stream, const struct msg_copy *m)
 {
 	struct msg_spawn s = { .stdin_open = true };
@@ -512,6 +561,7 @@ static void on_data(struct process *p, const struct frame *f)
 	if (p->in.fd >= 0 || (p->tty && !p->started))
 		buffer_add(&p->in.pending, f->payload, f->size);
 	feed(p);
+	(void)check_end(p);
 }
 
 static int on_credit(struct process *p, const struct frame *f, struct error *err)
@@ -633,6 +683,7 @@ void processes_frame(struct processes *ps, const struct frame *f)
 	} else if (f->type == MSG_END_OF_FILE) {
 		p->in.ending = true;
 		feed(p);
+		(void)check_end(p);
 	} else if (f->type == MSG_CREDIT) {
 		r = on_credit(p, f, &err);
 	} else if (f->type == MSG_RESIZE) {

@@ -24,6 +24,14 @@ void processes_init(struct processes *ps, struct loop *loop, struct port *port,
 void processes_spawn(struct processes *ps, uint32_t stream, const struct msg_spawn *s);
 /** processes_copy() - a copy as a process of its own, likewise */
 void processes_copy(struct processes *ps, uint32_t stream, const struct msg_copy *m);
+/** processes_has() - whether @stream is in use; processes_has_room() - whether there may be one
+ * more
+ */
+bool processes_has(const struct processes *ps, uint32_t stream);
+bool processes_has_room(const struct processes *ps);
+/** processes_adopt() - a connection as a stream of its own, without a process; @fd is taken, -1 =
+ * it is over at once */
+void processes_adopt(struct processes *ps, uint32_t stream, int fd);
 /** processes_frame() - a frame about a stream: data, end of file, credit, resize, signal, cancel */
 void processes_frame(struct processes *ps, const struct frame *f);
 /** processes_reap() - collect every child that ended */

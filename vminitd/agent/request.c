@@ -118,6 +118,8 @@ static int try_setup(struct request *q, struct error *err)
 	if (r <= 0)
 		return r;
 	r = container_set_up(c, &q->m.setup, err);
+	for (size_t i = 0; r == 0 && i < c->setup.socket_count; i++)
+		r = sockets_add(&q->agent->sockets, &c->setup.sockets[i], err);
 	return r < 0 ? r : 1;
 }
 
@@ -284,6 +286,8 @@ static int on_detach(struct agent *a, const struct frame *f, struct error *err)
 
 	if (r == 0)
 		r = root_detach(&a->container.root, m.target, err);
+	if (r == 0)
+		sockets_remove(&a->sockets, m.target);
 	msg_detach_release(&m);
 	return r;
 }
@@ -296,6 +300,17 @@ static int on_detach_nic(struct agent *a, const struct frame *f, struct error *e
 	if (r == 0)
 		container_drop_nic(&a->container, &m);
 	setup_nic_release(&m);
+	return r;
+}
+
+static int on_attach_socket(struct agent *a, const struct frame *f, struct error *err)
+{
+	struct setup_socket m = { 0 };
+	int r = setup_socket_unpack(f->payload, f->size, &m, err);
+
+	if (r == 0)
+		r = sockets_add(&a->sockets, &m, err);
+	setup_socket_release(&m);
 	return r;
 }
 
@@ -352,6 +367,8 @@ static void on_container_request(struct agent *a, const struct frame *f)
 		r = error_set(&err, E_UNAVAILABLE, "the container is not set up");
 	else if (f->type == MSG_DETACH)
 		r = on_detach(a, f, &err);
+	else if (f->type == MSG_ATTACH_SOCKET)
+		r = on_attach_socket(a, f, &err);
 	else if (f->type == MSG_DETACH_NIC)
 		r = on_detach_nic(a, f, &err);
 	else if (f->type == MSG_NAMES)
@@ -415,6 +432,18 @@ static void on_copy(struct agent *a, const struct frame *f)
 	port_flush(&a->port);
 }
 
+static void on_connect(struct agent *a, const struct frame *f)
+{
+	struct msg_connect m = { 0 };
+	AUTO_ERROR err = ERROR_INIT;
+
+	if (msg_connect_unpack(f->payload, f->size, &m, &err) < 0)
+		agent_answer(a, f->stream, -1, &err);
+	else
+		sockets_connect(&a->sockets, f->stream, &m);
+	msg_connect_release(&m);
+}
+
 static void on_trim(struct agent *a, const struct frame *f)
 {
 	struct msg_trimmed m = { .bytes = root_trim(&a->container.root) };
@@ -474,6 +503,9 @@ void agent_frame(struct agent *a, const struct frame *f)
 	case MSG_COPY:
 		on_copy(a, f);
 		break;
+	case MSG_CONNECT:
+		on_connect(a, f);
+		break;
 	case MSG_DATA:
 	case MSG_END_OF_FILE:
 	case MSG_CREDIT:
@@ -484,6 +516,7 @@ void agent_frame(struct agent *a, const struct frame *f)
 		break;
 	case MSG_DETACH:
 	case MSG_DETACH_NIC:
+	case MSG_ATTACH_SOCKET:
 	case MSG_NAMES:
 	case MSG_LIMITS:
 	case MSG_WRITE_FILE:

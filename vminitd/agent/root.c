@@ -314,6 +314,16 @@ int root_add_share(struct root *r, const struct setup_share *s, struct error *er
 	return n;
 }
 
+int root_add_socket(struct root *r, int file, const char *target, struct error *err)
+{
+	if (find_mount(r, target))
+		return error_set(err, E_EXISTS, "something is mounted on '%s' already", target);
+	int n = bind(r, file, target, bind_flags(false, 0), err);
+	if (n == 0)
+		add_mount(r, xstrdup(target), NULL);
+	return n;
+}
+
 int root_grow_disk(struct root *r, const struct setup_disk *d, struct error *err)
 {
 	AUTO_FREE char *stage = xasprintf("/c/disk-%s", d->serial);

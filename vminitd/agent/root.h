@@ -42,6 +42,9 @@ int root_add_disk(struct root *r, const struct setup_disk *d, struct error *err)
 /** root_add_share() - Return: as root_add_disk() */
 int root_add_share(struct root *r, const struct setup_share *s, struct error *err) MUST_CHECK;
 int root_add_tmpfs(struct root *r, const struct setup_tmpfs *t, struct error *err) MUST_CHECK;
+/** root_add_socket() - @file: O_PATH descriptor of a socket, lent. Return: 0, -E_EXISTS, another
+ * -code */
+int root_add_socket(struct root *r, int file, const char *target, struct error *err) MUST_CHECK;
 /** root_grow_disk() - let the file system of a mounted disk fill it. Return: as root_add_disk() */
 int root_grow_disk(struct root *r, const struct setup_disk *d, struct error *err) MUST_CHECK;
 /** root_detach() - unmount what root_add_*() put on @target, and what it showed if nothing else

@@ -120,6 +120,12 @@ SCHEMA(setup_share, STRING(tag, NAME_BYTES), STRING(target, PATH_BYTES),
 SCHEMA(setup_tmpfs, STRING(target, PATH_BYTES), U64(size_bytes), U32(mode), BOOL(read_only),
        U32(flags))
 #undef THIS
+#define THIS setup_socket
+SCHEMA(setup_socket, STRING(target, PATH_BYTES), U32(mode))
+#undef THIS
+#define THIS msg_connect
+SCHEMA(msg_connect, STRING(target, PATH_BYTES))
+#undef THIS
 #define THIS setup_nic
 SCHEMA(setup_nic, FIXED(mac), FIXED(found_mac), STRING(name, 15), U32(mtu), STRING(address, 45),
        U32(prefix), STRING(gateway, 45), STRING(address6, 45), U32(prefix6), STRING(gateway6, 45))
@@ -141,6 +147,7 @@ SCHEMA(msg_limits, U64(memory_bytes), U64(pids), U32(cpus), U64(shm_bytes))
 SCHEMA(msg_setup, STRING(hostname, 64), LIST(disks, disk_count, SETUP_MOUNTS_MAX, setup_disk),
        BOOL(read_only_root), BOOL(init), LIST(shares, share_count, SETUP_MOUNTS_MAX, setup_share),
        LIST(tmpfs, tmpfs_count, SETUP_MOUNTS_MAX, setup_tmpfs),
+       LIST(sockets, socket_count, SETUP_MOUNTS_MAX, setup_socket),
        LIST(nics, nic_count, NICS, setup_nic), STRUCT(names, msg_names),
        LIST(sysctls, sysctl_count, SYSCTLS, setup_sysctl),
        BYTES(entropy, entropy_size, SETUP_ENTROPY_MAX), U64(unix_time_ns),
@@ -338,6 +345,8 @@ MESSAGE(setup_disk)
 MESSAGE(setup_share)
 MESSAGE(setup_nic)
 MESSAGE(setup_tmpfs)
+MESSAGE(setup_socket)
+MESSAGE(msg_connect)
 MESSAGE(msg_grow)
 MESSAGE(msg_copy)
 MESSAGE(copy_entry)
@@ -438,6 +447,8 @@ const char *message_type_name(unsigned type)
 		{ MSG_PROBE, "probe" },
 		{ MSG_PROBED, "probed" },
 		{ MSG_FILTER, "filter" },
+		{ MSG_ATTACH_SOCKET, "attach-socket" },
+		{ MSG_CONNECT, "connect" },
 		{ MSG_WAIT, "wait" },
 		{ MSG_LEAVE, "leave" },
 		{ MSG_COPY, "copy" },

@@ -24,6 +24,8 @@ enum { PROTOCOL_VERSION = 2 };
  * Frames that are about no process carry a request id of the sender's choice instead, which the
  * answer repeats. */
 enum { STREAM_NONE = 0, STREAM_MAIN = 1, STREAM_FIRST_FREE = 2 };
+/* Streams the guest begins are numbered from here. */
+#define STREAM_OF_GUEST UINT32_C(0x80000000)
 
 /* Numbers are for ever: a new message gets a new one. A receiver answers an unknown type with
  * MSG_ERROR. */
@@ -76,10 +78,16 @@ enum msg_type {
 	MSG_DISKS = 55,            /* host: struct msg_disks; answer MSG_DONE or MSG_ERROR */
 	MSG_ATTACH_TMPFS = 56,     /* host: struct setup_tmpfs; answer MSG_DONE or MSG_ERROR */
 	MSG_GROW_DISK = 57, /* host: struct setup_disk: its file system is to fill its size_bytes */
-	MSG_DETACH_NIC = 58, /* host: struct setup_nic, found by mac: it is about to go */
-	MSG_PROBE = 52,      /* host: struct msg_probe; answer MSG_PROBED or MSG_ERROR */
-	MSG_PROBED = 53,     /* struct msg_probed */
-	MSG_FILTER = 60,     /* host: struct msg_filter; answer MSG_DONE or MSG_ERROR */
+	MSG_DETACH_NIC = 58,    /* host: struct setup_nic, found by mac: it is about to go */
+	MSG_PROBE = 52,         /* host: struct msg_probe; answer MSG_PROBED or MSG_ERROR */
+	MSG_PROBED = 53,        /* struct msg_probed */
+	MSG_FILTER = 60,        /* host: struct msg_filter; answer MSG_DONE or MSG_ERROR */
+	MSG_ATTACH_SOCKET = 61, /* host: struct setup_socket; answer MSG_DONE or MSG_ERROR */
+	MSG_CONNECT =
+		62, /* guest or host: struct msg_connect; the frame's stream is a connection: what
+		       the guest's end writes is on CHANNEL_STDOUT, what it reads on
+		       CHANNEL_STDIN. MSG_EXITED of the guest or MSG_CANCEL of the host ends it
+		     */
 
 	MSG_COPY = 96, /* host or client: struct msg_copy; then as after MSG_SPAWN, with frames of
 			  copy.h in the data of one channel */
@@ -163,6 +171,17 @@ struct setup_tmpfs {
 	uint32_t flags; /* enum setup_mount_flag */
 };
 
+/* A unix socket of the host that the container is to have. */
+struct setup_socket {
+	char *target;  /* absolute path in the container, created as needed */
+	uint32_t mode; /* of the socket there */
+};
+
+struct msg_connect {
+	char *target; /* of the guest: that of a setup_socket; of the host: of a socket in the
+			 container */
+};
+
 struct setup_nic {
 	uint8_t mac[6];
 	uint8_t found_mac[6]; /* what the device has now, if that is another (a restored
@@ -220,6 +239,8 @@ struct msg_setup {
 	size_t share_count;
 	struct setup_tmpfs *tmpfs;
 	size_t tmpfs_count;
+	struct setup_socket *sockets;
+	size_t socket_count;
 	struct setup_nic *nics;
 	size_t nic_count;
 	struct msg_names names;
@@ -665,6 +686,8 @@ MESSAGE_DECLARE(setup_disk)
 MESSAGE_DECLARE(setup_share)
 MESSAGE_DECLARE(setup_nic)
 MESSAGE_DECLARE(setup_tmpfs)
+MESSAGE_DECLARE(setup_socket)
+MESSAGE_DECLARE(msg_connect)
 MESSAGE_DECLARE(msg_grow)
 MESSAGE_DECLARE(msg_copy)
 MESSAGE_DECLARE(copy_entry)

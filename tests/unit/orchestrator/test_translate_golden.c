@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -32,6 +33,8 @@ static void load_spec(struct golden *g)
 	AUTO_ERROR err = ERROR_INIT;
 
 	assert_non_null(g->c.sections[SPEC]);
+	/* Whatever agent the one has who runs the tests. */
+	assert_int_equal(setenv("SSH_AUTH_SOCK", "/run/user/1000/agent.sock", 1), 0);
 	o.text = g->c.sections[SPEC];
 	o.text_size = strlen(o.text);
 	o.text_name = "env.yaml";
@@ -171,6 +174,16 @@ static void print_devices(const struct machine_config *c, struct buffer *out)
 			      (unsigned long long)c->setup.tmpfs[i].size_bytes);
 }
 
+static void print_sockets(const struct machine_config *c, struct buffer *out)
+{
+	for (size_t i = 0; i < c->socket_count; i++)
+		buffer_printf(out, "socket %s %s %s\n", c->sockets[i].host_path,
+			      c->sockets[i].is_out ? "<-" : "->", c->sockets[i].target);
+	for (size_t i = 0; i < c->setup.socket_count; i++)
+		buffer_printf(out, "guest socket %s %o\n", c->setup.sockets[i].target,
+			      c->setup.sockets[i].mode);
+}
+
 static void print_config(const struct machine_config *c, struct buffer *out)
 {
 	if (c->supervise.stop_signal != SIGTERM)
@@ -183,6 +196,7 @@ static void print_config(const struct machine_config *c, struct buffer *out)
 	if (c->setup.limits.pids)
 		buffer_printf(out, "pids %llu\n", (unsigned long long)c->setup.limits.pids);
 	print_devices(c, out);
+	print_sockets(c, out);
 	add_text(out, "hostname", c->setup.hostname);
 	add_list(out, "dns", &c->setup.names.dns_servers);
 	for (size_t i = 0; i < c->setup.names.host_count; i++)

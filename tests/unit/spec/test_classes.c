@@ -18,6 +18,7 @@ static const char everything[] =
 	"  a:\n"
 	"    image: docker.io/library/a:1\n"
 	"    mounts: [{ type: volume, source: v, target: /v }]\n"
+	"    sockets: [\"./s.sock:/run/s.sock\"]\n"
 	"    files: [{ name: f, target: /f }]\n"
 	"    secrets: [{ name: s }]\n"
 	"    networks: { n: { address: 10.9.0.5 } }\n"

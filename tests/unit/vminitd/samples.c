@@ -71,6 +71,8 @@ SAMPLE(setup_disk, MSG_ATTACH_DISK, .serial = words, .role = DISK_VOLUME, .targe
        .flags = SETUP_NO_EXEC)
 SAMPLE(setup_tmpfs, MSG_ATTACH_TMPFS, .target = words, .size_bytes = 1, .mode = 0700,
        .flags = SETUP_WITH_SUID)
+SAMPLE(setup_socket, MSG_ATTACH_SOCKET, .target = words, .mode = 0666)
+SAMPLE(msg_connect, MSG_CONNECT, .target = words)
 SAMPLE(setup_share, MSG_ATTACH_SHARE, .tag = words, .target = words, .file_name = words,
        .read_only = true, .flags = SETUP_NO_EXEC)
 SAMPLE(setup_nic, MSG_ATTACH_NIC, .mac = { 2, 0, 0, 0, 0, 1 }, .name = words, .mtu = 1500,
@@ -127,6 +129,9 @@ void sample_setup(struct msg_setup *s)
 					 .address = xstrdup("10.0.0.5"),
 					 .prefix = 24,
 					 .gateway = xstrdup("10.0.0.1") };
+	s->sockets = array(1, sizeof(*s->sockets));
+	s->socket_count = 1;
+	s->sockets[0] = (struct setup_socket){ .target = xstrdup("/run/a.sock"), .mode = 0600 };
 	sample_names(&s->names);
 	s->sysctls = array(1, sizeof(*s->sysctls));
 	s->sysctl_count = 1;
@@ -299,6 +304,7 @@ const struct sample samples[] = {
 	ROW(msg_names),        ROW(setup_tmpfs),   ROW(msg_grow),         ROW(msg_probe),
 	ROW(msg_probed),       ROW(msg_supervise), ROW(msg_wait),         ROW(msg_filter),
 	ROW(msg_copy),         ROW(msg_kill),      ROW(msg_kill_process), ROW(msg_freeze),
-	ROW(msg_disks),        ROW(msg_top),       ROW(msg_kernel_log),
+	ROW(msg_disks),        ROW(msg_top),       ROW(msg_kernel_log),   ROW(setup_socket),
+	ROW(msg_connect),
 };
 const size_t sample_count = ARRAY_SIZE(samples);
