@@ -14,16 +14,18 @@ static bool is_agent(const struct spec_socket *s)
 
 static int host_path(const struct spec_socket *s, char **ret, struct error *err)
 {
-	const char *agent = getenv("SSH_AUTH_SOCK"); /* NOLINT(concurrency-mt-unsafe): nothing sets it */
+	const char *agent =
+		getenv("SSH_AUTH_SOCK"); /* NOLINT(concurrency-mt-unsafe): nothing sets it */
 
 	if (!is_agent(s)) {
 		*ret = xstrdup(s->host.text);
 		return 0;
 	}
 	if (!agent || *agent != '/')
-		return error_at(err, s->host.at.pos, E_INVALID,
-				"there is no ssh agent to forward: SSH_AUTH_SOCK is not set; start one "
-				"with ssh-agent, or leave the socket out");
+		return error_at(
+			err, s->host.at.pos, E_INVALID,
+			"there is no ssh agent to forward: SSH_AUTH_SOCK is not set; start one "
+			"with ssh-agent, or leave the socket out");
 	*ret = xstrdup(agent);
 	return 0;
 }
@@ -45,9 +47,9 @@ int translate_sockets(const struct spec_container *c, struct machine_config *ret
 		to->target = xstrdup(s->target.text);
 		to->is_out = s->direction.value == SPEC_DIRECTION_OUT;
 		if (!to->is_out)
-			ret->setup.sockets[ret->setup.socket_count++] = (struct setup_socket){
-				.target = xstrdup(s->target.text), .mode = (uint32_t)s->mode.value
-			};
+			ret->setup.sockets[ret->setup.socket_count++] =
+				(struct setup_socket){ .target = xstrdup(s->target.text),
+						       .mode = (uint32_t)s->mode.value };
 	}
 	return r;
 }

@@ -74,6 +74,8 @@ int tar_writer_add(struct tar_writer *w, const struct tar_entry *e, struct error
 	archive_entry_set_mtime(entry, (time_t)e->mtime, (long)e->mtime_ns);
 	if (e->type == TAR_SYMLINK)
 		archive_entry_set_symlink(entry, e->link_name);
+	if (e->type == TAR_HARD_LINK)
+		archive_entry_set_hardlink(entry, e->link_name);
 	/* A warning is about names in no known character set, which are written as they are. */
 	return archive_write_header(w->archive, entry) >= ARCHIVE_WARN ? 0 : failed(w, err);
 }

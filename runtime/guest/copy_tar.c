@@ -206,7 +206,8 @@ struct tar_sink {
 	struct strlist open; /* names of the folders that are entered */
 	char *top;           /* owned; taken by the first entry */
 	bool in_file;
-	uint64_t left; /* of it */
+	uint64_t left;       /* of it */
+	struct strlist same; /* paths of the files with several names */
 	struct copy_counts counts;
 };
 
@@ -227,6 +228,7 @@ void tar_sink_free(struct tar_sink *t)
 		return;
 	tar_writer_free(t->writer);
 	strlist_release(&t->open);
+	strlist_release(&t->same);
 	free(t->top);
 	free(t);
 }
@@ -239,6 +241,15 @@ const struct copy_counts *tar_sink_counts(const struct tar_sink *t)
 static int broken(struct error *err)
 {
 	return error_set(err, E_INTEGRITY, "the guest broke the protocol of a copy");
+}
+
+static enum tar_type type_of(enum copy_kind kind)
+{
+	if (kind == COPY_FILE)
+		return TAR_FILE;
+	if (kind == COPY_SAME)
+		return TAR_HARD_LINK;
+	return kind == COPY_LINK ? TAR_SYMLINK : TAR_DIRECTORY;
 }
 
 static int write_entry(struct tar_sink *t, const struct copy_entry *e, struct error *err)
@@ -257,11 +268,15 @@ static int write_entry(struct tar_sink *t, const struct copy_entry *e, struct er
 		return broken(err);
 	AUTO_FREE char *folder = strlist_join(&t->open, "/");
 	AUTO_FREE char *path = t->open.count ? xasprintf("%s/%s", folder, name) : xstrdup(name);
-	struct tar_entry entry = { .type = e->kind == COPY_FILE   ? TAR_FILE
-					   : e->kind == COPY_LINK ? TAR_SYMLINK
-								  : TAR_DIRECTORY,
+	if ((e->kind == COPY_SAME && (e->same == 0 || e->same > t->same.count)) ||
+	    (e->kind == COPY_FILE && e->same && e->same != t->same.count + 1))
+		return broken(err);
+	if (e->kind == COPY_FILE && e->same)
+		strlist_add(&t->same, path);
+	struct tar_entry entry = { .type = type_of(e->kind),
 				   .name = path,
-				   .link_name = e->link,
+				   .link_name = e->kind == COPY_SAME ? t->same.items[e->same - 1]
+								     : e->link,
 				   .mode = e->mode & 07777,
 				   .uid = e->uid,
 				   .gid = e->gid,
@@ -286,6 +301,21 @@ static int write_data(struct tar_sink *t, const struct frame *f, struct error *e
 	t->left -= size;
 	t->counts.bytes += size;
 	return size ? tar_writer_data(t->writer, f->payload, size, err) : 0;
+}
+
+static int write_hole(struct tar_sink *t, const struct frame *f, struct error *err)
+{
+	static const char zeros[COPY_CHUNK];
+	uint64_t left = copy_hole(f);
+	int r = left ? 0 : broken(err);
+
+	while (r == 0 && left > 0) {
+		struct frame part = { .payload = zeros,
+				      .size = left < sizeof(zeros) ? (size_t)left : sizeof(zeros) };
+		left -= part.size;
+		r = write_data(t, &part, err);
+	}
+	return r;
 }
 
 static int write_leave(struct tar_sink *t, struct error *err)
@@ -314,6 +344,9 @@ int tar_sink_frame(struct tar_sink *t, const struct frame *f, struct error *err)
 		break;
 	case COPY_DATA:
 		r = write_data(t, f, err);
+		break;
+	case COPY_HOLE:
+		r = write_hole(t, f, err);
 		break;
 	case COPY_LEAVE:
 		r = write_leave(t, err);

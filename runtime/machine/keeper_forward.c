@@ -37,8 +37,8 @@ struct forward {
 	struct buffer pending; /* from the guest */
 	bool guest_ended;      /* nothing more comes from there */
 	bool end_is_written;
-	bool host_ended;     /* nor from here */
-	bool guest_is_gone;  /* what is pending is still written */
+	bool host_ended;    /* nor from here */
+	bool guest_is_gone; /* what is pending is still written */
 };
 
 /* A socket of ours that leads into the container. */
@@ -95,8 +95,8 @@ static bool write_pending(struct forward *f)
 	size_t before = f->pending.size;
 
 	while (f->pending.size > 0) {
-		ssize_t n = send(f->fd, f->pending.data, f->pending.size,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n =
+			send(f->fd, f->pending.data, f->pending.size, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -125,8 +125,7 @@ static bool write_pending(struct forward *f)
 static bool read_host(struct forward *f)
 {
 	char data[FRAME_DATA_MAX];
-	size_t room =
-		f->to_guest.available < sizeof(data) ? f->to_guest.available : sizeof(data);
+	size_t room = f->to_guest.available < sizeof(data) ? f->to_guest.available : sizeof(data);
 	ssize_t n = recv(f->fd, data, room, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -319,8 +318,7 @@ static void listener_free(struct forward_listener *l)
 		loop_unwatch(l->keeper->loop, l->fd);
 		(void)close(l->fd);
 	}
-	if (l->inode && lstat(l->path, &st) == 0 && st.st_dev == l->device &&
-	    st.st_ino == l->inode)
+	if (l->inode && lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
 		(void)unlink(l->path);
 	free(l->path);
 	free(l->target);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An agent that means harm, for a real machine: process 1 of an initramfs, in the place of vminitd. */
+/* An agent that means harm, for a real machine: process 1 of an initramfs, in the place of vminitd.
+ */
 /*
  * The kernel's command line says how ("hostile=MODE"):
  *
@@ -7,9 +8,9 @@
  *	stall     says hello, then half of a frame
  *	hose      says hello again and again, and logs for ever, also on the console
  *	overrun   starts well; an exec gets more output than it has credit for
- *	liar      starts well; then every frame there is about processes and requests that are none of
- *	          its, answers that are not what was asked for, files with names that lead elsewhere,
- *	          a main process that writes as fast as it may, and no end when it is told to end
+ *	liar      starts well; then every frame there is about processes and requests that are none
+ *of its, answers that are not what was asked for, files with names that lead elsewhere, a main
+ *process that writes as fast as it may, and no end when it is told to end
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -233,9 +234,9 @@ static void overrun(uint32_t stream)
 /* About processes and requests that are others', or nobody's. */
 static void claim(void)
 {
-	static const uint16_t types[] = { DONE,  ERROR,  STARTED, 18,  DATA, END_OF_FILE, CREDIT, EXITED,
-					  LOG,   34,     37,      46,  50,   53,          54,     72,
-					  80,    12345,  65535 };
+	static const uint16_t types[] = { DONE,   ERROR, STARTED, 18,    DATA, END_OF_FILE, CREDIT,
+					  EXITED, LOG,   34,      37,    46,   50,          53,
+					  54,     72,    80,      12345, 65535 };
 	uint8_t payload[600];
 
 	for (int i = 0; i < 4000; i++) {
@@ -251,7 +252,8 @@ static void claim(void)
 	}
 }
 
-/* One entry of a copy: kind, name, mode, owner, size, time, link; as frames within the data. */
+/* One entry of a copy: kind, name, mode, owner, size, time, link, number, attributes; as frames
+ * within the data. */
 static size_t add_entry(uint8_t *at, uint32_t kind, const char *name, const char *link)
 {
 	uint8_t body[1024] = { 0 };
@@ -265,7 +267,7 @@ static size_t add_entry(uint8_t *at, uint32_t kind, const char *name, const char
 	n += 4 + 4 + 4 + 8 + 8 + 4;
 	put32(body + n, link_size);
 	memcpy(body + n + 4, link, link_size);
-	n += 4 + link_size;
+	n += 4 + link_size + 4 + 4; /* no number, no attributes */
 	memset(at, 0, 12);
 	put32(at, n);
 	at[5] = 1;
@@ -279,9 +281,12 @@ static void send_files(uint32_t stream)
 	static const struct {
 		uint32_t kind;
 		const char *name, *link;
-	} tricks[] = { { 0, "../escaped", "" },	 { 0, "/tmp/ctrz-escaped", "" },
-		       { 0, "a/../../escaped", "" }, { 1, "..", "" },
-		       { 2, "../escaped", "/" },     { 0, "", "" },
+	} tricks[] = { { 0, "../escaped", "" },
+		       { 0, "/tmp/ctrz-escaped", "" },
+		       { 0, "a/../../escaped", "" },
+		       { 1, "..", "" },
+		       { 2, "../escaped", "/" },
+		       { 0, "", "" },
 		       { 0, ".", "" } };
 	static unsigned count;
 	uint8_t data[2048];

@@ -204,6 +204,26 @@ def kinds(box, project, tmp_path):
     assert box.sh("cat /etc/hosts") == ["127.0.0.1 localhost mine"]
     r = box.cp(hosts, "box:/proc/version")
     assert r.code != 0 and "in the container" in r.err, r
+    holes = tmp_path / "holes"
+    holes.mkdir()
+    with open(holes / "sparse", "wb") as f:
+        f.seek(1 << 30)
+        f.write(b"end")
+    (holes / "one").write_text("shared")
+    os.link(holes / "one", holes / "two")
+    os.setxattr(holes / "one", "user.note", b"kept")
+    assert box.cp(holes, "box:/holes").code == 0
+    size, names, end = box.sh("cd /holes; stat -c '%s %b' sparse; stat -c %h two; tail -c 3 sparse")
+    assert size.split()[0] == str((1 << 30) + 3) and int(size.split()[1]) < 1000 and (names, end) == ("2", "end")
+    assert box.cp("box:/holes", tmp_path / "holes-back").code == 0
+    back = tmp_path / "holes-back"
+    assert os.stat(back / "sparse").st_size == (1 << 30) + 3 and os.stat(back / "sparse").st_blocks < 1000
+    assert os.stat(back / "one").st_nlink == 2 and os.getxattr(back / "two", "user.note") == b"kept"
+    box.sh("rm /holes/sparse")
+    tar = subprocess.run([ctrzlib.CTRZ, "cp", "-e", "copy", "box:/holes", "-"], env=box.home.env, capture_output=True, check=True)
+    with tarfile.open(fileobj=io.BytesIO(tar.stdout)) as archive:
+        assert sorted(m.type for m in archive if not m.isdir()) == [tarfile.REGTYPE, tarfile.LNKTYPE]
+        assert archive.extractfile("holes/one").read() == archive.extractfile("holes/two").read() == b"shared"
     many = tmp_path / "many"
     for i in range(300):
         (many / f"{i % 7}").mkdir(parents=True, exist_ok=True)

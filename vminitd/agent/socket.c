@@ -36,7 +36,8 @@ struct listener {
 	struct sockets *all;
 	struct listener *next;
 	char *target; /* owned; clean */
-	char *path;   /* owned; where the socket itself is: one that is removed could not be unmounted */
+	char *path; /* owned; where the socket itself is: one that is removed could not be unmounted
+		     */
 	int fd;
 };
 
@@ -54,7 +55,8 @@ void sockets_init(struct sockets *s, struct loop *loop, struct port *port,
 static uint32_t new_stream(struct sockets *s)
 {
 	do
-		s->next_stream = s->next_stream == UINT32_MAX ? STREAM_OF_GUEST : s->next_stream + 1;
+		s->next_stream =
+			s->next_stream == UINT32_MAX ? STREAM_OF_GUEST : s->next_stream + 1;
 	while (processes_has(s->processes, s->next_stream));
 	return s->next_stream;
 }
@@ -148,7 +150,8 @@ static int connect_inside(struct sockets *s, const char *target, struct error *e
 	char path[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/root", s->container->first);
-	AUTO_CLOSE int root = s->container->first ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	AUTO_CLOSE int root =
+		s->container->first ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (root < 0)
 		return error_set(err, E_UNAVAILABLE, "the container does not run");
 	AUTO_CLOSE int at = sys_open_in_root(root, target, O_PATH, 0);

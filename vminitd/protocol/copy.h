@@ -8,7 +8,8 @@
  * has just a name, in the folder that is open, and there are no paths to be led astray by.
  * COPY_DONE ends the stream: without it something is missing. What is read and made below the top
  * is opened by name from a descriptor of its folder and never through a symbolic link; the top is
- * found by openat2() inside a given root.
+ * found by openat2() inside a given root. A further name of a file says its number, which the
+ * receiver knows the place of; holes are told as such.
  */
 #ifndef CTRZ_VMINITD_PROTOCOL_COPY_H
 #define CTRZ_VMINITD_PROTOCOL_COPY_H
@@ -16,17 +17,32 @@
 #include "vminitd/protocol/message.h"
 
 /* Types of the frames inside a stream that copies; they mean nothing elsewhere. */
-enum copy_frame { COPY_ENTRY = 1, COPY_DATA, COPY_LEAVE, COPY_DONE };
+enum copy_frame {
+	COPY_ENTRY = 1,
+	COPY_DATA,
+	COPY_LEAVE,
+	COPY_DONE,
+	COPY_HOLE /* be64: so many bytes of the file are zeros, at most COPY_HOLE_MAX */
+};
 
-enum { COPY_DEPTH_MAX = 400, COPY_NAME_MAX = 255, COPY_CHUNK = 64 * 1024 };
+enum {
+	COPY_DEPTH_MAX = 400,
+	COPY_NAME_MAX = 255,
+	COPY_CHUNK = 64 * 1024,
+	COPY_SAME_MAX = 1 << 18, /* files with several names; more are copied once for each */
+	COPY_HOLE_MAX = 1 << 30,
+};
 
 struct copy_counts {
 	uint64_t files, bytes; /* of content */
 	uint64_t skipped;      /* devices, sockets, pipes, and file systems like /proc */
+	uint64_t bare;         /* files whose extended attributes have no place there */
 };
 
 /** copy_name_is_plain() - a name that stays in its folder: not "", ".", "..", nor with a slash */
 bool copy_name_is_plain(const char *name);
+/** copy_hole() - the size a COPY_HOLE tells. Return: 0 if it is none */
+uint64_t copy_hole(const struct frame *f);
 /** copy_path_contents() - whether @path means what is in a folder rather than the folder: ends with
  * "/." or is "." or "/" */
 bool copy_path_contents(const char *path);

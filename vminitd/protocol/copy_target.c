@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -16,7 +17,7 @@
 struct target_level {
 	int fd;              /* owned */
 	bool keeps_meta;     /* was there before and is only passed through */
-	struct copy_entry e; /* what the folder is to look like once it is full; strings unset */
+	struct copy_entry e; /* what the folder is to look like once it is full */
 };
 
 struct copy_target {
@@ -28,8 +29,10 @@ struct copy_target {
 	int file_in;                  /* its folder; lent from a level, or @top_folder */
 	char *file_draft, *file_name; /* owned; what it is called until it is whole, and then; NULL
 					 = it is written in place */
-	struct copy_entry file_entry; /* strings unset */
-	int top_folder;               /* owned; -1 = none */
+	struct copy_entry file_entry;
+	bool ends_in_hole;
+	struct strlist same; /* where the files with several names are, below the top */
+	int top_folder;      /* owned; -1 = none */
 	struct copy_counts counts;
 };
 
@@ -48,6 +51,15 @@ static void forget_file(struct copy_target *t)
 		(void)close(take_fd(&t->file));
 	free(TAKE_PTR(t->file_name));
 	free(TAKE_PTR(t->file_draft));
+	copy_entry_release(&t->file_entry);
+}
+
+static void leave_level(struct copy_target *t)
+{
+	struct target_level *l = &t->levels[--t->depth];
+
+	(void)close(l->fd);
+	copy_entry_release(&l->e);
 }
 
 void copy_target_free(struct copy_target *t)
@@ -58,7 +70,8 @@ void copy_target_free(struct copy_target *t)
 		(void)unlinkat(t->file_in, t->file_draft, 0);
 	forget_file(t);
 	while (t->depth > 0)
-		(void)close(t->levels[--t->depth].fd);
+		leave_level(t);
+	strlist_release(&t->same);
 	if (t->top_folder >= 0)
 		(void)close(t->top_folder);
 	free(t);
@@ -74,25 +87,58 @@ static int broken(struct error *err, const char *what)
 	return error_set(err, E_INTEGRITY, "the other end broke the protocol: %s", what);
 }
 
-/* Owner, mode and time, once the content is there. */
-static int dress(const struct copy_target *t, int fd, const struct copy_entry *e, struct error *err)
+/* Return: 0, or -code; what has no place there is counted */
+static int set_attributes(struct copy_target *t, int fd, const struct copy_entry *e,
+			  struct error *err)
+{
+	bool is_bare = false;
+
+	for (size_t i = 0; i < e->attribute_count; i++) {
+		const struct copy_attribute *a = &e->attributes[i];
+		bool is_power = str_equal(a->name, "security.capability");
+
+		if (!is_power && !str_starts(a->name, "user."))
+			return broken(err, "an attribute that is none of a file's own");
+		/* It goes where set-user-id goes. */
+		if (is_power && !(t->o->mode_mask & S_ISUID))
+			continue;
+		const void *value = a->value_size ? (const void *)a->value : "";
+		if (fsetxattr(fd, a->name, value, a->value_size, 0) == 0)
+			continue;
+		if (errno != EOPNOTSUPP && errno != EPERM && errno != ENOSPC && errno != E2BIG)
+			return error_sys(err, "set the attribute %s", a->name);
+		is_bare = true;
+	}
+	t->counts.bare += is_bare;
+	return 0;
+}
+
+/* Owner, mode, attributes and time, once the content is there. */
+static int dress(struct copy_target *t, int fd, const struct copy_entry *e, struct error *err)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
 				     { (time_t)e->mtime_s, (long)e->mtime_ns } };
 
 	if (t->o->keeps_owner && fchown(fd, e->uid, e->gid) < 0)
 		return error_sys(err, "set the owner");
-	if (fchmod(fd, e->mode & t->o->mode_mask) < 0 || futimens(fd, times) < 0)
-		return error_sys(err, "set mode and time");
+	if (fchmod(fd, e->mode & t->o->mode_mask) < 0)
+		return error_sys(err, "set the mode");
+	if (set_attributes(t, fd, e, err) < 0)
+		return -(int)err->code;
+	if (futimens(fd, times) < 0)
+		return error_sys(err, "set the time");
 	return 0;
 }
 
-static struct copy_entry without_strings(const struct copy_entry *e)
+/* Where @name is below the top, in the folder that is entered; owned. */
+static char *path_below_top(const struct copy_target *t, const char *name)
 {
-	struct copy_entry copy = *e;
+	AUTO_BUFFER path = BUFFER_INIT;
 
-	copy.name = copy.link = NULL;
-	return copy;
+	for (size_t i = 1; i < t->depth; i++)
+		buffer_printf(&path, "%s/", t->levels[i].e.name);
+	buffer_add_str(&path, name);
+	return buffer_steal(&path);
 }
 
 /* Takes @fd. */
@@ -104,8 +150,14 @@ static int push(struct copy_target *t, int fd, const struct copy_entry *e, bool 
 		return error_set(err, E_INVALID, "'%s' is more than %d folders deep", e->name,
 				 COPY_DEPTH_MAX);
 	}
-	t->levels[t->depth++] = (struct target_level){ fd, keeps_meta, without_strings(e) };
-	return 0;
+	struct target_level *l = &t->levels[t->depth++];
+	*l = (struct target_level){ .fd = fd, .keeps_meta = keeps_meta };
+	/* Whatever it is to have is not kept for all the folders it is in. */
+	struct copy_entry bare = *e;
+	bare.attributes = NULL;
+	bare.attribute_count = 0;
+	copy_entry_copy(&l->e, &bare);
+	return keeps_meta ? 0 : set_attributes(t, fd, e, err);
 }
 
 static int make_folder(struct copy_target *t, int at, const char *name, const struct copy_entry *e,
@@ -136,6 +188,59 @@ static int clear(int at, const char *name, struct error *err)
 							    : 0;
 }
 
+/* It is being written. */
+static int remember_file(struct copy_target *t, const char *name, const struct copy_entry *e,
+			 struct error *err)
+{
+	copy_entry_copy(&t->file_entry, e);
+	if (e->same == 0)
+		return 0;
+	if (e->same != t->same.count + 1 || e->same > COPY_SAME_MAX || t->depth == 0)
+		return broken(err, "a number of a file that is not the next");
+	strlist_take(&t->same, path_below_top(t, name));
+	return 0;
+}
+
+/* The folder of @path below the top, without going through a link. Return: descriptor or -code */
+static int open_folder_of(const struct copy_target *t, const char *path, const char **ret_name,
+			  struct error *err)
+{
+	AUTO_CLOSE int fd = openat(t->levels[0].fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *slash;
+
+	for (; fd >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+		AUTO_FREE char *name = xstrndup(path, (size_t)(slash - path));
+		int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		(void)close(fd);
+		fd = next;
+	}
+	if (fd < 0)
+		return error_sys(err, "find the other name of a file");
+	*ret_name = path;
+	return take_fd(&fd);
+}
+
+/* Another name for a file that is there already. */
+static int make_same(struct copy_target *t, int at, const char *name, const struct copy_entry *e,
+		     struct error *err)
+{
+	const char *other = NULL;
+
+	if (e->same == 0 || e->same > t->same.count)
+		return broken(err, "a further name of no file");
+	AUTO_CLOSE int fd = open_folder_of(t, t->same.items[e->same - 1], &other, err);
+	if (fd < 0)
+		return fd;
+	if (clear(at, name, err) < 0)
+		return -(int)err->code;
+	if (linkat(fd, other, at, name, 0) < 0)
+		return error_sys(err, "give '%s' its second name '%s'", t->same.items[e->same - 1],
+				 name);
+	t->counts.files++;
+	return 0;
+}
+
 /* A file is written beside and renamed once it is whole. */
 static int begin_file(struct copy_target *t, int at, const char *name, const struct copy_entry *e,
 		      struct error *err)
@@ -163,8 +268,7 @@ static int begin_file(struct copy_target *t, int at, const char *name, const str
 	if (t->file < 0)
 		return error_sys(err, "create '%s'", name);
 	t->file_in = at;
-	t->file_entry = without_strings(e);
-	return 0;
+	return remember_file(t, name, e, err);
 }
 
 static int make_link(struct copy_target *t, int at, const char *name, const struct copy_entry *e,
@@ -195,6 +299,8 @@ static int make_entry(struct copy_target *t, int at, const char *name, const str
 		return make_folder(t, at, name, e, err);
 	if (e->kind == COPY_LINK)
 		return make_link(t, at, name, e, err);
+	if (e->kind == COPY_SAME)
+		return make_same(t, at, name, e, err);
 	return begin_file(t, at, name, e, err);
 }
 
@@ -217,6 +323,8 @@ static int overwrite(struct copy_target *t, const struct copy_entry *e, struct e
 
 	if (e->kind == COPY_LINK)
 		return make_at_path(t, e, err);
+	if (e->kind == COPY_SAME)
+		return broken(err, "a further name of no file");
 	if (e->kind != COPY_FILE)
 		return error_set(err, E_CONFLICT, "'%s' is a file: a folder cannot be copied to it",
 				 t->o->path);
@@ -229,7 +337,7 @@ static int overwrite(struct copy_target *t, const struct copy_entry *e, struct e
 	if (ftruncate(fd, 0) < 0)
 		return error_sys(err, "write '%s'", t->o->path);
 	t->file = take_fd(&fd);
-	t->file_entry = without_strings(e);
+	copy_entry_copy(&t->file_entry, e);
 	return 0;
 }
 
@@ -285,12 +393,31 @@ static int on_data(struct copy_target *t, const struct frame *f, struct error *e
 {
 	if (t->file < 0)
 		return broken(err, "data of no file");
+	t->ends_in_hole = false;
 	t->counts.bytes += f->size;
 	return fd_write_full(t->file, f->payload, f->size, err);
 }
 
+static int on_hole(struct copy_target *t, const struct frame *f, struct error *err)
+{
+	uint64_t size = copy_hole(f);
+
+	if (t->file < 0 || size == 0)
+		return broken(err, "a hole in no file, or of no size");
+	if (lseek(t->file, (off_t)size, SEEK_CUR) < 0)
+		return error_sys(err, "leave a hole");
+	t->ends_in_hole = true;
+	t->counts.bytes += size;
+	return 0;
+}
+
 static int end_file(struct copy_target *t, struct error *err)
 {
+	off_t size = t->ends_in_hole ? lseek(t->file, 0, SEEK_CUR) : -1;
+
+	if (t->ends_in_hole && (size < 0 || ftruncate(t->file, size) < 0))
+		return error_sys(err, "leave a hole at the end");
+	t->ends_in_hole = false;
 	if (dress(t, t->file, &t->file_entry, err) < 0)
 		return -(int)err->code;
 	if (t->file_draft && renameat(t->file_in, t->file_draft, t->file_in, t->file_name) < 0)
@@ -307,9 +434,9 @@ static int on_leave(struct copy_target *t, struct error *err)
 		return end_file(t, err);
 	if (t->depth == 0)
 		return broken(err, "more folders are left than entered");
-	struct target_level *l = &t->levels[--t->depth];
+	struct target_level *l = &t->levels[t->depth - 1];
 	int r = l->keeps_meta ? 0 : dress(t, l->fd, &l->e, err);
-	(void)close(l->fd);
+	leave_level(t);
 	return r;
 }
 
@@ -325,6 +452,9 @@ int copy_target_frame(struct copy_target *t, const struct frame *f, struct error
 		break;
 	case COPY_DATA:
 		r = on_data(t, f, err);
+		break;
+	case COPY_HOLE:
+		r = on_hole(t, f, err);
 		break;
 	case COPY_LEAVE:
 		r = on_leave(t, err);

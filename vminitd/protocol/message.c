@@ -298,9 +298,13 @@ SCHEMA(msg_grow, STRING(serial, NAME_BYTES), U64(size_bytes))
 SCHEMA(msg_copy, ENUM(direction, COPY_DIRECTIONS), STRING(path, PATH_BYTES),
        STRING(name, NAME_BYTES), BOOL(contents), BOOL(keeps_owner), BOOL(follows))
 #undef THIS
+#define THIS copy_attribute
+SCHEMA(copy_attribute, STRING(name, NAME_BYTES), BYTES(value, value_size, COPY_ATTRIBUTE_MAX))
+#undef THIS
 #define THIS copy_entry
 SCHEMA(copy_entry, ENUM(kind, COPY_KINDS), STRING(name, NAME_BYTES), U32(mode), U32(uid), U32(gid),
-       U64(size_bytes), U64(mtime_s), U32(mtime_ns), STRING(link, PATH_BYTES))
+       U64(size_bytes), U64(mtime_s), U32(mtime_ns), STRING(link, PATH_BYTES), U32(same),
+       LIST(attributes, attribute_count, COPY_ATTRIBUTES_MAX, copy_attribute))
 #undef THIS
 #define THIS msg_stop
 SCHEMA(msg_stop, U32(signal), U32(grace_ms))

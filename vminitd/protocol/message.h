@@ -606,13 +606,22 @@ struct msg_copy {
 	bool follows; /* COPY_FROM_GUEST: what a symbolic link at path leads to */
 };
 
+enum { COPY_ATTRIBUTES_MAX = 64, COPY_ATTRIBUTE_MAX = 32 * 1024 };
+
 enum copy_kind {
 	COPY_FILE,
 	COPY_FOLDER,
 	COPY_LINK,
 	COPY_WITHIN, /* a folder that is made if it is missing, and else left as it is */
 	COPY_OTHER,  /* is not copied */
+	COPY_SAME,   /* another name of the file that was told with this number */
 	COPY_KINDS
+};
+
+struct copy_attribute {
+	char *name; /* "user.mime_type" */
+	uint8_t *value;
+	size_t value_size;
 };
 
 struct copy_entry {
@@ -622,7 +631,12 @@ struct copy_entry {
 	uint64_t size_bytes; /* of a file when it was opened */
 	uint64_t mtime_s;    /* two's complement */
 	uint32_t mtime_ns;
-	char *link; /* COPY_LINK: what it says */
+	char *link;    /* COPY_LINK: what it says */
+	uint32_t same; /* of a file with several names, from 1 in the order they are told; 0 = it
+			* has one
+			*/
+	struct copy_attribute *attributes; /* of a file or folder */
+	size_t attribute_count;
 };
 
 struct msg_stop {

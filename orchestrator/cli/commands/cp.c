@@ -174,6 +174,9 @@ static void say(const struct cp *cp)
 		(void)fprintf(stderr,
 			      "left out %llu that are no files: devices, sockets, pipes, /proc\n",
 			      (unsigned long long)cp->counts.skipped);
+	if (cp->counts.bare)
+		(void)fprintf(stderr, "%llu lost extended attributes, which have no place there\n",
+			      (unsigned long long)cp->counts.bare);
 }
 
 static int run_cp(struct cli *cli, const struct options *o, struct error *err)
@@ -233,7 +236,8 @@ const struct command cmd_cp = {
 		"- for SOURCE or TARGET is a tar archive on standard input or output. Symbolic "
 		"links "
 		"are copied as they are. Files belong to root inside and to you outside; devices, "
-		"sockets and pipes are left out.",
+		"sockets and pipes are left out. Holes, further names of a file and its "
+		"attributes (user.*) come along.",
 	.example = "ctrz cp web:/etc/nginx .\nctrz cp site/. web:/srv\nctrz cp web:/srv - | tar t",
 	.options = cp_options,
 	.run = run_cp,
