@@ -32,15 +32,15 @@ static struct chunk *new_chunk(size_t size)
 {
 	if (size < HUGE_PAGE)
 		return xcalloc(1, size);
-	char *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		       -1, 0);
-	if (p == MAP_FAILED)
+	char *all = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (all == MAP_FAILED)
 		abort();
-	size_t before = -(uintptr_t)p % HUGE_PAGE;
+	size_t before = -(uintptr_t)all % HUGE_PAGE;
+	char *p = all + before;
+	munmap(p + size, HUGE_PAGE - before);
 	if (before)
-		munmap(p, before);
-	munmap(p + before + size, HUGE_PAGE - before);
-	p += before;
+		munmap(all, before);
 	(void)madvise(p, size, MADV_HUGEPAGE);
 	return (struct chunk *)(void *)p;
 }
