@@ -94,7 +94,7 @@ def agent(p, quick):
     ok = figures.limit("vminitd, the file", program.stat().st_size / 1e6, AGENT_FILE_GOAL, "MB")
     count, at_once = (500, 5) if quick else (10000, 10)
     before = p.agent_memory()
-    script = f"seq {count} | xargs -P {at_once} -I x @ exec -e bench box -- true"
+    script = f"seq {count} | xargs -P {at_once} -I {{}} @ exec -e bench box -- true"
     figures.once(*p.commands(script, "")["ctrz"][:1], env=p.home.env)
     after = p.agent_memory()
     ok &= figures.limit("vminitd, resident", before / 1e6, AGENT_MEMORY_GOAL, "MB")
