@@ -36,6 +36,9 @@ static struct node *merge_keys(struct decode *d, struct node *base, struct node 
 			if (is_null(o->value))
 				continue;
 			e.value = fn(d, arg, e.key->text, e.value, o->value);
+			/* Neither has a form that can be read; that is reported. */
+			if (!e.value)
+				continue;
 		}
 		node_add(out, e.key, e.value);
 	}
