@@ -73,7 +73,7 @@ def test_starts_that_come_to_nothing_end_in_time(initrd):
         machines = {}
         for name in modes:
             machines[name] = new_machine(stack.enter_context(tempfile.TemporaryDirectory(prefix="ctrz-m-", dir="/tmp")), initrd)
-        started = {name: subprocess.Popen(m.args("start", "true", options=[*mode(name), "--timeout", "25000"]), env=m.env, stderr=subprocess.PIPE)
+        started = {name: subprocess.Popen(m.args("start", "true", options=[*mode(name), "--timeout", "45000"]), env=m.env, stderr=subprocess.PIPE)
                    for name, m in machines.items()}
         for name, p in started.items():
             said = p.communicate(timeout=120)[1].decode(errors="backslashreplace")

@@ -9,6 +9,7 @@ import os
 import random
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -263,13 +264,22 @@ def top(guest):
     return rows
 
 
+def top_with(guest, *commands):
+    """The rows as soon as all of @commands run, and theirs: a shell has yet to start its child."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        rows = top(guest)
+        found = [r for c in commands for r in rows.values() if r[3] == c]
+        if len(found) == len(commands):
+            return rows, *found
+    raise AssertionError(f"not running: {commands}: {rows}")
+
+
 def test_kill_and_top(guest):
     p, q = guest.begin(["sleep", "4321"], user="dev"), guest.begin(["sh", "-c", "sleep 4322; true"])
-    rows = top(guest)
+    rows, sleeper, child = top_with(guest, "sleep 4321", "sleep 4322")
     assert rows[1][0] == 0 and rows[1][3].startswith("sh -c trap")
-    sleeper = next(r for r in rows.values() if r[3] == "sleep 4321")
     assert sleeper[:2] == (0, 1000) and sleeper[2] in "SR"
-    child = next(r for r in rows.values() if r[3] == "sleep 4322")
     assert rows[child[0]][3] == "sh -c sleep 4322; true"
     assert error_of(kill(guest, 0, p.id))[0] == E_INVALID and error_of(kill(guest, 65, p.id))[0] == E_INVALID
     assert error_of(kill(guest, 15, 999_999))[0] == E_NOT_FOUND and error_of(kill(guest, 15))[0] == E_NOT_FOUND

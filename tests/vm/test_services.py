@@ -51,9 +51,12 @@ def figures_and_processes(home):
     lines = home.run("stats", "-e", "serve", "--no-stream").out.splitlines()
     assert lines[0].startswith("NAME ") and re.match(r"box +\d+\.\d% ", lines[1]) and len(lines) == 3
 
+    def sleepers():
+        return {p["command"] for p in home.json("top", "-e", "serve", "many")["processes"]} >= {"sleep 2001", "sleep 2002"}
+
+    ctrzlib.wait_until("both processes sleep", sleepers)
     t = home.json("top", "-e", "serve", "many")
-    commands = {p["command"] for p in t["processes"]}
-    assert {"sleep 2001", "sleep 2002"} <= commands and t["left_out"] == 0
+    assert t["left_out"] == 0
     assert {p["parent"] for p in t["processes"]} & {p["pid"] for p in t["processes"]}
     assert re.search(r"^ *\d+ .* sleep 2001$", home.run("top", "-e", "serve", "many").out, re.MULTILINE)
 
