@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The main job: up, up again, plan, change, exec, logs, down."""
+import io
 import json
 import os
 import signal
+import tarfile
 
 import ctrzlib
 
@@ -149,3 +151,51 @@ def test_plan_changes_nothing(home, project):
     assert "+" in plan.out and "3 to create" in plan.out  # and the network
     assert sorted(str(p) for p in home.root.rglob("*")) == before
     assert json.loads(home.run("plan", "--json", cwd=project.path).out)
+
+
+IMAGES = """
+name: images
+volumes: {{ data: {{ size: 64MiB }} }}
+containers:
+  app:
+    image: {image}
+    pull: never
+    command: [sleep, "100000"]
+    resources: {{ memory: 128MiB }}
+    mounts: [data:/data]
+"""
+
+
+def second_image(home, folder):
+    """The small image with one more file."""
+    layout = home.cache.layout()
+    manifest = json.loads(blob_of(layout, json.loads((layout / "index.json").read_text())["manifests"][0]).read_text())
+    with tarfile.open(blob_of(layout, manifest["layers"][0])) as old, tarfile.open(folder / "root.tar", "w") as new:
+        for entry in old:
+            new.addfile(entry, old.extractfile(entry) if entry.isreg() else None)
+        entry = tarfile.TarInfo("second")
+        entry.size = 4
+        new.addfile(entry, io.BytesIO(b"yes\n"))
+    home.run("image", "import", folder / "root.tar", "localhost/second:1")
+    return "localhost/second:1"
+
+
+def blob_of(layout, descriptor):
+    return layout / "blobs" / descriptor["digest"].replace(":", "/")
+
+
+def test_a_new_image_is_a_new_root_and_volumes_stay(home, project, tmp_path):
+    def sh(command):
+        return home.run("exec", "app", "--", "sh", "-c", command, cwd=project.path).out
+
+    project.write(IMAGES.format(image=home.image()))
+    home.run("up", cwd=project.path)
+    sh("echo root > /here; echo volume > /data/kept; sync")
+    pid = home.json("ps", cwd=project.path)[0]["pid"]
+    project.write(IMAGES.format(image=second_image(home, tmp_path)))
+    plan = home.run("plan", cwd=project.path).out
+    assert "new root file system" in plan and "Plan: 1 replace." in plan, plan
+    home.run("up", cwd=project.path)
+    assert sh("cat /second /data/kept; ls /here 2>/dev/null || echo new") == "yes\nvolume\nnew\n"
+    assert home.json("ps", cwd=project.path)[0]["pid"] != pid
+    assert "No changes." in home.run("plan", cwd=project.path).out
