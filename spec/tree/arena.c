@@ -87,7 +87,7 @@ static struct chunk *add_chunk(struct spec_arena *a, size_t size)
 void *arena_alloc(struct spec_arena *a, size_t size)
 {
 	const size_t align = alignof(max_align_t);
-	size = (size + align - 1) & ~(align - 1);
+	size = size ? (size + align - 1) & ~(align - 1) : align;
 	if (size > a->left) {
 		if (size > a->next_size / 4)
 			return add_chunk(a, size)->data;
