@@ -73,11 +73,11 @@ def podman_once(folder, name):
 def peaks(folder, name):
     """Peak MiB of a pull, ours and podman's."""
     home, env = home_of(folder)
-    ours = figures.peak([CTRZ, "image", "pull", "-q", name], env=env)
+    ours = figures.once([CTRZ, "image", "pull", "-q", name], env=env)[2]
     shutil.rmtree(home)
     root = pathlib.Path(tempfile.mkdtemp(dir=folder))
     podman = [*LIMITS, "podman", "--runtime", "runc", "--root", root / "root", "--runroot", root / "run"]
-    theirs = figures.peak([*podman, "pull", "-q", "--tls-verify=false", name])
+    theirs = figures.once([*podman, "pull", "-q", "--tls-verify=false", name])[2]
     subprocess.run([*map(str, podman), "system", "reset", "--force"], check=False, capture_output=True)
     shutil.rmtree(root, ignore_errors=True)
     return ours, theirs
