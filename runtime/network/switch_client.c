@@ -147,17 +147,13 @@ static int connect_lock_holder(const struct switch_config *c, const char *lock, 
 	uint64_t deadline = clock_ms() + START_MS;
 	for (;;) {
 		int fd = connect_control(c->run_dir, err);
-		if (fd != -E_NOT_FOUND)
+		if (fd != -E_NOT_FOUND || !lock_is_held(lock))
 			return fd;
-		if (!lock_is_held(lock) || clock_ms() >= deadline)
-			break;
 		error_clear(err);
+		if (clock_ms() >= deadline)
+			return error_set(err, E_TIMEOUT, "it holds '%s' but does not listen", lock);
 		(void)poll(NULL, 0, LOOK_AGAIN_MS);
 	}
-	if (!lock_is_held(lock))
-		return -E_NOT_FOUND;
-	error_clear(err);
-	return error_set(err, E_TIMEOUT, "it holds '%s' but does not listen", lock);
 }
 
 /* Find the switch of @c running. Return: its pid, 0 if there is none, or -code if it is not what @c
