@@ -49,6 +49,13 @@ def locked(home):  # noqa: F811
     return Locked(home)
 
 
+def test_a_lock_of_nothing_is_written_and_said(locked):
+    locked.spec.write_text(SPEC.replace("[serve] }", "[serve], pull: never }"))
+    assert locked.run("lock").stdout == "env.lock: written; nothing in the file is a matter of it\n"
+    assert "version: 1" in locked.file.read_text() and locked.asked() == []
+    assert locked.run("lock").stdout == "env.lock: up to date\n"
+
+
 def test_what_ctrz_lock_writes(locked):
     """What is there stays, what is missing is asked for, what is not used goes; the file is the same for the same."""
     assert locked.changes() == [("image", "example.org/db:2", None, THERE), ("image", "example.org/web:1", None, THERE)]

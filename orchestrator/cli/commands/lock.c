@@ -22,7 +22,7 @@ static int report_json(const char *path, const struct spec_pins *was, const stru
 	return out_json(o, err);
 }
 
-static int report(const struct cli *cli, const char *path, const struct spec_pins *was,
+static int report(const struct cli *cli, const char *path, bool is_new, const struct spec_pins *was,
 		  const struct spec_pins *now, struct error *err)
 {
 	AUTO_BUFFER b = BUFFER_INIT;
@@ -33,7 +33,9 @@ static int report(const struct cli *cli, const char *path, const struct spec_pin
 		return report_json(path, was, now, err);
 	count = lock_changes_print(was, now, &b);
 	if (!count)
-		buffer_printf(&b, "%s: up to date\n", name);
+		buffer_printf(&b, "%s: %s\n", name,
+			      is_new ? "written; nothing in the file is a matter of it"
+				     : "up to date");
 	else
 		buffer_printf(&b, "%s: %zu change%s\n", name, count, count == 1 ? "" : "s");
 	return out_write(&b, err);
@@ -109,7 +111,7 @@ static int run_lock(struct cli *cli, const struct options *o, struct error *err)
 	spec_pins_print(&now, &after);
 	if (!s.env->lock || strcmp(buffer_str(&before), buffer_str(&after)) != 0)
 		r = lock_write(path, &now, err);
-	return r < 0 ? r : report(cli, path, &was, &now, err);
+	return r < 0 ? r : report(cli, path, !s.env->lock, &was, &now, err);
 }
 
 static const struct option_def lock_options[] = {
