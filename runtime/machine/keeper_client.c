@@ -91,8 +91,10 @@ bool client_send(struct client *c)
 			return true;
 		}
 		if (n < 0) {
-			client_free(c);
-			return false;
+			/* It is gone. What it sent last may still be there, and say that its
+			 * process goes on: the reading side ends it. */
+			buffer_clear(&c->out);
+			break;
 		}
 		buffer_drop(&c->out, (size_t)n);
 	}

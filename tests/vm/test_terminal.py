@@ -182,6 +182,15 @@ def test_a_real_terminal(home, project, terminal):
     assert t.modes() == cooked
     assert "sleep 3456" in home.run("exec", "-e", "term", "box", "--", "ps").out
 
+    # So does what prints all the time: the last word of a client counts, though nothing can be sent to it any more.
+    t.says(ctrz + "exec -t -i -e term box sh -c 'echo $$ > /tmp/busy; while :; do echo busy; done'")
+    t.is_raw()
+    t.sees("busy\nbusy\n")
+    t.keys("C-p", "C-q")
+    t.sees("left 'box'; the process goes on\nhost>\n*\\Z")
+    assert "do echo busy" in home.run("exec", "-e", "term", "box", "--", "ps").out
+    home.run("exec", "-e", "term", "box", "--", "sh", "-c", "kill $(cat /tmp/busy)")
+
     # The end of the shell is the end of the command, with its code.
     t.says(ctrz + "exec -t -i --env PS1='box> ' -e term box sh; echo code-$?")
     t.sees(INSIDE)
