@@ -118,7 +118,7 @@ static int add_repo(struct git_files *g, const struct git_url *u, const char *by
 }
 
 /* The file that is meant, if none was named. */
-static int choose_path(const struct source_tree *tree, struct git_url *u, struct error *err)
+static int choose_path(struct source_tree *tree, struct git_url *u, struct error *err)
 {
 	for (size_t i = 0; !u->path && i < ARRAY_SIZE(usual_names); i++)
 		if (source_tree_kind(tree, usual_names[i]) != SOURCE_MISSING)

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "runtime/source/answers.h"
 #include "runtime/source/cache.h"
 #include "runtime/source/fetch.h"
 
@@ -191,8 +192,9 @@ static bool is_cached(const char *dir, const char *id)
 	CLEANUP(git_commit_free_p) git_commit *commit = NULL;
 	git_oid oid;
 
-	return open_cached(dir, &repo) && git_oid_fromstr(&oid, id) == 0 &&
-	       git_commit_lookup(&commit, repo, &oid) == 0;
+	return answers_exist(dir, id) ||
+	       (open_cached(dir, &repo) && git_oid_fromstr(&oid, id) == 0 &&
+		git_commit_lookup(&commit, repo, &oid) == 0);
 }
 
 /* What the ref of a URL meant when it was asked about last. */

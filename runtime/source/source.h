@@ -79,7 +79,8 @@ enum source_kind {
 
 struct source_tree;
 
-/** source_tree_open() - the files of a commit that is in the cache; no network */
+/** source_tree_open() - the files of a commit that is in the cache; no network. What was read of it
+ * before is not looked up again */
 int source_tree_open(const struct source_options *o, const struct git_url *u, const char *commit,
 		     struct source_tree **ret, struct error *err) MUST_CHECK;
 void source_tree_close(struct source_tree *t);
@@ -87,10 +88,10 @@ DEFINE_CLEANUP(struct source_tree *, source_tree_close)
 
 /** source_tree_kind() - what is at @path ("" = the top). A link on the way there is not followed:
  * what is behind it is missing */
-enum source_kind source_tree_kind(const struct source_tree *t, const char *path);
+enum source_kind source_tree_kind(struct source_tree *t, const char *path);
 /** source_tree_read() - a file, at most @max bytes, appended. Return: 0; -E_NOT_FOUND; -E_DENIED if
  * it is a link or is behind one; -E_INVALID */
-int source_tree_read(const struct source_tree *t, const char *path, size_t max, struct buffer *out,
+int source_tree_read(struct source_tree *t, const char *path, size_t max, struct buffer *out,
 		     struct error *err) MUST_CHECK;
 
 /**
@@ -102,7 +103,7 @@ int source_tree_read(const struct source_tree *t, const char *path, size_t max, 
  * written and the return is -E_CONFLICT with their names. What another commit had and this one has
  * not is removed. Interrupted, the next call goes on
  */
-int source_tree_write(const struct source_tree *t, const char *dir, struct strlist *warnings,
+int source_tree_write(struct source_tree *t, const char *dir, struct strlist *warnings,
 		      struct error *err) MUST_CHECK;
 
 /* --- the cache --- */

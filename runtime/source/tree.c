@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "runtime/source/cache.h"
 
 enum source_kind source_kind_of(unsigned mode)
@@ -28,39 +29,52 @@ void source_tree_close(struct source_tree *t)
 {
 	if (!t)
 		return;
+	answers_save(&t->known);
+	answers_release(&t->known);
 	git_tree_free_p(&t->root);
 	git_repository_free_p(&t->repo);
+	free(t->dir);
 	free(t);
 }
 
-static int open_root(struct source_tree *t, const char *commit_id, struct error *err)
+static int open_root(struct source_tree *t, struct error *err)
 {
 	CLEANUP(git_commit_free_p) git_commit *commit = NULL;
 	git_oid oid;
-	int r = git_oid_fromstr(&oid, commit_id);
+	int r = git_oid_fromstr(&oid, t->commit);
 
 	if (r == 0)
 		r = git_commit_lookup(&commit, t->repo, &oid);
 	if (r == 0)
 		r = git_commit_tree(&t->root, commit);
-	return r < 0 ? git_failed(err, r, "read commit %s", commit_id) : 0;
+	return r < 0 ? git_failed(err, r, "read commit %s", t->commit) : 0;
+}
+
+int source_tree_load(struct source_tree *t, struct error *err)
+{
+	int r = t->root ? 0 : git_library_load(err);
+
+	if (t->root || r < 0)
+		return r;
+	git_library_seal();
+	if (!t->repo)
+		r = git_open_bare(t->dir, &t->repo, err);
+	return r < 0 ? r : open_root(t, err);
 }
 
 int source_tree_open_dir(const char *dir, const char *commit, struct source_tree **ret,
 			 struct error *err)
 {
 	CLEANUP(source_tree_close_p) struct source_tree *t = xcalloc(1, sizeof(*t));
-	int r = git_library_load(err);
 
-	if (r < 0)
-		return r;
-	git_library_seal();
-	r = git_open_bare(dir, &t->repo, err);
-	if (r == 0)
-		r = open_root(t, commit, err);
-	if (r < 0)
-		return r;
+	t->dir = xstrdup(dir);
 	memcpy(t->commit, commit, sizeof(t->commit));
+	if (!answers_load(dir, commit, &t->known)) {
+		int r = source_tree_load(t, err);
+
+		if (r < 0)
+			return r;
+	}
 	*ret = TAKE_PTR(t);
 	return 0;
 }
@@ -122,11 +136,21 @@ static void find(const struct source_tree *t, const char *path, struct found *re
 		git_tree_free(tree);
 }
 
-enum source_kind source_tree_kind(const struct source_tree *t, const char *path)
+enum source_kind source_tree_kind(struct source_tree *t, const char *path)
 {
+	const struct answer *known = answers_find(&t->known, path);
+	AUTO_ERROR err = ERROR_INIT;
 	struct found f;
 
+	if (known)
+		return known->kind;
+	if (source_tree_load(t, &err) < 0) {
+		log_debug("what '%s' is cannot be told: %s", path, error_message(&err));
+		return SOURCE_MISSING;
+	}
 	find(t, path, &f);
+	if (!f.is_behind_link) /* which is missing here, but another error to read */
+		answers_add(&t->known, path, source_kind_of(f.mode), NULL);
 	return source_kind_of(f.mode);
 }
 
@@ -152,8 +176,13 @@ int source_blob_read(const struct source_tree *t, const git_oid *id, size_t max,
 	return 0;
 }
 
-int source_tree_read(const struct source_tree *t, const char *path, size_t max, struct buffer *out,
-		     struct error *err)
+static int missing(const struct source_tree *t, const char *path, struct error *err)
+{
+	return error_set(err, E_NOT_FOUND, "commit %.7s has no '%s'", t->commit, path);
+}
+
+static int read_object(struct source_tree *t, const char *path, size_t max, struct buffer *out,
+		       struct error *err)
 {
 	struct found f;
 	int r;
@@ -163,10 +192,35 @@ int source_tree_read(const struct source_tree *t, const char *path, size_t max, 
 		return error_set(err, E_DENIED,
 				 "'%s' is a symbolic link or behind one, which is not followed",
 				 path);
-	if (source_kind_of(f.mode) == SOURCE_MISSING)
-		return error_set(err, E_NOT_FOUND, "commit %.7s has no '%s'", t->commit, path);
+	if (source_kind_of(f.mode) == SOURCE_MISSING) {
+		answers_add(&t->known, path, SOURCE_MISSING, NULL);
+		return missing(t, path, err);
+	}
 	if (source_kind_of(f.mode) != SOURCE_FILE)
 		return error_set(err, E_INVALID, "'%s' in commit %.7s is no file", path, t->commit);
 	r = source_blob_read(t, &f.id, max, out, err);
 	return r < 0 ? error_wrap(err, "'%s' in commit %.7s", path, t->commit) : 0;
+}
+
+int source_tree_read(struct source_tree *t, const char *path, size_t max, struct buffer *out,
+		     struct error *err)
+{
+	const struct answer *known = answers_find(&t->known, path);
+	AUTO_BUFFER content = BUFFER_INIT;
+	int r;
+
+	if (known && known->is_read && known->content.size <= max) {
+		buffer_add(out, buffer_str(&known->content), known->content.size);
+		return 0;
+	}
+	if (known && known->kind == SOURCE_MISSING)
+		return missing(t, path, err);
+	r = source_tree_load(t, err);
+	if (r == 0)
+		r = read_object(t, path, max, &content, err);
+	if (r < 0)
+		return r;
+	answers_add(&t->known, path, SOURCE_FILE, &content);
+	buffer_add(out, buffer_str(&content), content.size);
+	return 0;
 }

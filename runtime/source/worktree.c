@@ -450,7 +450,7 @@ static void worktree_release(struct worktree *w)
 		(void)close(w->root);
 }
 
-int source_tree_write(const struct source_tree *t, const char *dir, struct strlist *warnings,
+int source_tree_write(struct source_tree *t, const char *dir, struct strlist *warnings,
 		      struct error *err)
 {
 	CLEANUP(wanted_files_release) struct wanted_files want = { 0 };
@@ -462,6 +462,8 @@ int source_tree_write(const struct source_tree *t, const char *dir, struct strli
 		return 0;
 	index_files(&w.was);
 	index_files(&w.pending);
+	if (r == 0)
+		r = source_tree_load(t, err);
 	if (r == 0)
 		r = wanted_files_of(t, &want, warnings, err);
 	if (r == 0)

@@ -263,6 +263,31 @@ def test_offline(folder, repo, https):
     assert "cannot be reached" in folder.run("validate", https.url(rest="#main"), code=1).stderr
 
 
+def test_what_was_read_of_a_commit_is_not_read_again(folder, repo, https):
+    """A spec, what it includes and where its files are come from the cache without libgit2; damage there is noticed."""
+    repo.commit({"env.yaml": SPEC.format("main") + "    mounts: [./src:/src:ro]\ninclude: [more.yaml]\n", "src/x": "x",
+                 "more.yaml": SPEC.format("more").replace("web:", "more:")})
+    url = https.url(rest=f"#{repo.head()}")
+    first = folder.out("config", url)
+    assert "/src" in first and "more:" in first
+    trace = folder.path / "trace"
+
+    def again(*args):
+        subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=openat", CTRZ, "config", *args], cwd=folder.project, check=True, capture_output=True,
+                       env={**folder.env, "ASAN_OPTIONS": "detect_leaks=0"}, timeout=120)
+        return "libgit2" in trace.read_text()
+    assert not again(url) and not again("--offline", url)
+    kept, = (folder.path / "home" / "cache" / "git" / cached(folder)[0] / "ctrz-read").iterdir()
+    whole = kept.read_bytes()
+    for damaged in (whole.replace(b"more:", b"less:"), whole[:-1], b"", os.urandom(500)):
+        kept.write_bytes(damaged)
+        assert folder.out("config", url) == first
+        assert kept.read_bytes() == whole and not again(url)
+    kept.write_bytes(b"x")
+    kept.chmod(0)
+    assert folder.out("config", url) == first
+
+
 def test_a_fetch_that_is_killed_leaves_nothing_that_harms(folder, repo, https):
     https.slow = True
     repo.commit({"data": os.urandom(200_000).hex()})

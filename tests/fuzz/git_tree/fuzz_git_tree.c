@@ -88,7 +88,7 @@ static void check_path(const char *path)
 		abort();
 }
 
-static void check_file(const struct source_tree *t, const struct wanted_file *f)
+static void check_file(struct source_tree *t, const struct wanted_file *f)
 {
 	AUTO_BUFFER content = BUFFER_INIT;
 	AUTO_ERROR err = ERROR_INIT;

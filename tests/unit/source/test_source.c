@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "runtime/source/answers.h"
 #include "runtime/source/credential.h"
 #include "runtime/source/refs.h"
 #include "runtime/source/source.h"
@@ -182,4 +183,64 @@ TEST(the_cache_is_bounded)
 	assert_ok(err, source_cache_prune(cache, 0, &freed, &err));
 	check_cached(cache, "a"); /* somebody fetches into it */
 	assert_ok(err, dir_remove_tree(cache, &err));
+}
+
+static void check_answers(const struct answers *a)
+{
+	const struct answer *file = answers_find(a, "env.yaml");
+	const struct answer *dir = answers_find(a, "a folder/x");
+	assert_true(file && file->kind == SOURCE_FILE && file->is_read);
+	assert_int_equal(file->content.size, 5);
+	assert_memory_equal(buffer_str(&file->content), "a\0\nb\n", 5);
+	assert_true(dir && dir->kind == SOURCE_DIR && !dir->is_read);
+	assert_true(answers_find(a, "empty")->is_read);
+	assert_null(answers_find(a, "env"));
+}
+
+TEST(what_was_read_is_known_again)
+{
+	CLEANUP(answers_release) struct answers a = { .path = xstrdup("x") };
+	AUTO_BUFFER content = BUFFER_INIT;
+	AUTO_BUFFER empty = BUFFER_INIT;
+	AUTO_BUFFER text = BUFFER_INIT;
+	AUTO_ERROR err = ERROR_INIT;
+	buffer_add(&content, "a\0\nb\n", 5);
+	answers_add(&a, "env.yaml", SOURCE_FILE, NULL);
+	answers_add(&a, "env.yaml", SOURCE_FILE, &content);
+	answers_add(&a, "env.yaml", SOURCE_MISSING, NULL);
+	answers_add(&a, "a folder/x", SOURCE_DIR, NULL);
+	answers_add(&a, "empty", SOURCE_FILE, &empty);
+	check_answers(&a);
+	answers_format(&a, &text);
+	CLEANUP(answers_release) struct answers again = { 0 };
+	assert_ok(err, answers_parse(buffer_str(&text), text.size, &again, &err));
+	check_answers(&again);
+	/* One byte of it changed, or missing: none of it counts. */
+	for (size_t i = 0; i < text.size; i++) {
+		CLEANUP(answers_release) struct answers none = { 0 };
+		text.data[i] ^= 1;
+		assert_error(err, E_INVALID, answers_parse(text.data, text.size, &none, &err));
+		text.data[i] ^= 1;
+		assert_error(err, E_INVALID, answers_parse(text.data, i, &none, &err));
+		assert_int_equal(none.by_path.count, 0);
+	}
+}
+
+TEST(what_is_known_of_a_commit_is_bounded)
+{
+	CLEANUP(answers_release) struct answers a = { .path = xstrdup("x") };
+	AUTO_BUFFER large = BUFFER_INIT;
+	AUTO_BUFFER text = BUFFER_INIT;
+	memset(buffer_reserve(&large, 600 << 10), 'x', 600 << 10);
+	large.size = 600 << 10;
+	answers_add(&a, "one", SOURCE_FILE, &large);
+	answers_add(&a, "two", SOURCE_FILE, &large);
+	assert_null(answers_find(&a, "two"));
+	for (int i = 0; i < 1000; i++) {
+		AUTO_FREE char *name = xasprintf("f%d", i);
+		answers_add(&a, name, SOURCE_FILE, NULL);
+	}
+	assert_int_equal(a.by_path.count, 256);
+	answers_format(&a, &text);
+	assert_true(text.size <= 1 << 20);
 }
