@@ -103,6 +103,8 @@ static int make_record(const struct run_once_options *o, const struct spec_conta
 	w->record.name = xstrdup(o->env->name.text);
 	struct network_record *n = env_record_add_network(&w->record, NETWORK);
 	(void)env_record_add_container(&w->record, c->o.name);
+	if (!c->networks.count)
+		return 0;
 	int r = env_store_choose_subnet(o->paths, &w->record, 1, &n->subnet, &lock, err);
 	if (r == 0)
 		r = lease_take(&leases, &n->subnet, c->o.name, &address, err);
@@ -223,7 +225,7 @@ int run_once_start(const struct run_once_options *o, struct run_once **ret, int 
 		*run = (struct run_once){ .paths = o->paths, .lock = -1, .owner = { -1, -1 } };
 		r = make_folders(&w, c, run, err);
 	}
-	if (r == 0)
+	if (r == 0 && c->networks.count)
 		r = start_network(&w, o, run, err);
 	if (r == 0)
 		r = start_machine(&w, o, &image, run, ret_sock, err);

@@ -78,6 +78,17 @@ static int set_cpus(struct cli *cli, struct json *resources, const struct option
 	return 0;
 }
 
+static int set_network(struct cli *cli, struct json *to, const struct options *o, struct error *err)
+{
+	const char *name = option_value(o, "network");
+	if (!name || strcmp(name, "default") == 0)
+		return 0;
+	if (strcmp(name, "none") != 0)
+		return cli_usage(cli, err, "--network takes default or none, not '%s'", name);
+	json_set(to, "networks", json_new_array());
+	return 0;
+}
+
 int run_spec_build(struct cli *cli, const struct options *o, struct buffer *ret, struct error *err)
 {
 	const char *name = option_value(o, "name");
@@ -104,6 +115,8 @@ int run_spec_build(struct cli *cli, const struct options *o, struct buffer *ret,
 	int r = set_env(cli, c, o, err);
 	if (r == 0)
 		r = set_cpus(cli, resources, o, err);
+	if (r == 0)
+		r = set_network(cli, c, o, err);
 	if (json_count(resources))
 		json_set(c, "resources", json_ref(resources));
 	if (r == 0)

@@ -285,9 +285,10 @@ static void make_logging(struct import *im, const struct node *key, struct node 
 static void make_network_mode(struct import *im, const struct node *key, struct node *value,
 			      struct node *container)
 {
-	(void)container;
 	const char *text = text_of(value);
-	if (text && !str_equal(text, "bridge") && !str_equal(text, "default"))
+	if (str_equal(text, "none"))
+		put(im, container, "networks", new_map(im, value));
+	else if (text && !str_equal(text, "bridge") && !str_equal(text, "default"))
 		lost(im, key, "every container has a network of its own");
 }
 

@@ -101,7 +101,8 @@ static void complete_secrets(struct decode *d, struct spec_container *c)
 
 static void complete_networks(struct decode *d, struct spec_container *c)
 {
-	if (c->networks.count)
+	/* An empty list says: none. */
+	if (c->networks.at.is_set)
 		return;
 	c->networks.items = arena_alloc(d->arena, sizeof(*c->networks.items));
 	c->networks.count = 1;

@@ -189,6 +189,12 @@ void validate_ports(struct decode *d, const struct environment *env)
 	struct map published = MAP_INIT;
 	for (size_t i = 0; i < env->containers.count; i++) {
 		const struct spec_container *c = &env->containers.items[i];
+		if (c->ports.count && c->networks.at.is_set && !c->networks.count)
+			report_help(report(d->diags, "E513", AT(c->ports.items[0].o.at),
+					   "container \"%s\" is in no network: nothing can reach "
+					   "its ports",
+					   c->o.name),
+				    "take \"networks: []\" or the ports away");
 		for (size_t j = 0; c->is_active && j < c->ports.count; j++) {
 			const struct spec_port *p = &c->ports.items[j];
 			if (!p->host.at.is_set || !p->container.at.is_set || !p->address.at.is_set)

@@ -86,3 +86,29 @@ def test_what_a_process_finds(home, project):
     assert in_("b", "cat /etc/resolv.conf") == "nameserver 192.0.2.54\n"
     assert "192.0.2.7" in in_("a", "grep other.test /etc/hosts") and "192.0.2.6" in in_("a", "grep fixed.test /etc/hosts")
     home.run("down", cwd=project.path)
+
+
+def test_no_network_at_all(home, project):
+    """An empty networks: is none: only the loopback is there, and commands still reach the container. It joins one while it runs."""
+    spec = "name: alone\ncontainers:\n  a:\n    image: {}\n    pull: never\n    command: [sleep, '100000']\n    resources: {{ memory: 128MiB }}\n" \
+           "    networks: {}\n"
+    project.write(spec.format(home.image(), "[]"))
+    home.run("up", cwd=project.path)
+
+    def sh(script):
+        return home.run("exec", "a", "--", "sh", "-c", script, cwd=project.path).out
+    assert sh("ls /sys/class/net; ping -c 1 -W 5 127.0.0.1 >/dev/null && echo itself; cat /etc/resolv.conf") == "lo\nitself\n"
+    assert sh("ping -c 1 -W 5 a >/dev/null && hostname") == "a\n"
+    assert home.json("ps", cwd=project.path)[0]["address"] is None
+    assert "up to date" in home.run("up", cwd=project.path).out
+    started = sh("stat -c %Y /proc/1")
+    project.write(spec.format(home.image(), "[default]"))
+    home.run("up", cwd=project.path)
+    assert sh("ls /sys/class/net; stat -c %Y /proc/1") == "eth0\nlo\n" + started
+    project.write(spec.format(home.image(), "[]"))
+    home.run("up", cwd=project.path)
+    assert sh("ls /sys/class/net; stat -c %Y /proc/1") == "lo\n" + started
+    home.run("down", cwd=project.path)
+    r = home.run("run", "--network", "none", home.image(), "ls", "/sys/class/net")
+    assert r.out == "lo\n"
+    assert "default or none" in home.try_run("run", "--network", "host", home.image(), "true").err

@@ -115,6 +115,7 @@ static const struct option_def run_options[] = {
 	  .value = "[IP:]HOST:PORT",
 	  .help = "publish a port",
 	  .repeat = true },
+	{ .name = "network", .value = "NAME", .help = "default, or none for no network at all" },
 	{ .name = "user", .letter = 'u', .value = "USER[:GROUP]", .help = "run as this user" },
 	{ .name = "workdir", .letter = 'w', .value = "DIR", .help = "run in this folder" },
 	{ .name = "name", .value = "NAME", .help = "its host name" },
