@@ -1,5 +1,9 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What a running container is asked for: exec, its output, and copies, beside podman's; and what the agent in it takes."""
+"""What a running container is asked for: exec, its output, and copies, beside podman's; and what the agent in it takes. By
+itself: tests/bench/bench_exec.py [--runs 3] [--parallel 50] [--output-mib 512] [--copy-mib 1024] [--files 10000] [--execs 10000]"""
+import argparse
+import collections
 import os
 import pathlib
 import shlex
@@ -20,7 +24,10 @@ name: bench
 containers:
   box: {{ image: {image}, pull: never, command: [sleep, "1000000"], resources: {{ memory: 512MiB, cpus: 1, disk: 8GiB }} }}
 """
-PARALLEL = 50
+Sizes = collections.namedtuple("Sizes", "parallel output_mib copy_mib files execs")
+FULL, QUICK = Sizes(50, 512, 1024, 10000, 10000), Sizes(10, 64, 64, 1000, 500)
+# As many as keep the machine's one processor busy; with them 10000 take minutes.
+AT_ONCE = 10
 
 
 class Peers:
@@ -45,15 +52,18 @@ class Peers:
             raise figures.BenchError(f"{argv}: {r.stderr[-1000:]}")
 
     def commands(self, ours, theirs):
-        """Shell scripts, with @ for the command, as figures.medians() takes them."""
+        """Shell scripts, with @ for the command, as figures.medians() takes them. Any command that fails ends its script with that."""
         env = dict(self.home.env)
         made = {"ctrz": (["sh", "-ec", ours.replace("@", shlex.quote(ctrzlib.CTRZ))], env, None)}
         if self.podman:
             made["podman"] = (["sh", "-ec", theirs.replace("@", shlex.join(map(str, self.podman)))], None, None)
         return made
 
-    def compare(self, what, runs, ours, theirs, goal, scale=1.0):
-        took = {name: wall / scale for name, (wall, _, _) in figures.medians(runs, **self.commands(ours, theirs)).items()}
+    def compare(self, what, runs, ours, theirs, goal):
+        commands = self.commands(ours, theirs)
+        took = {name: wall for name, (wall, _, _) in figures.medians(runs, **commands).items()}
+        for name, (argv, _, _) in commands.items():
+            print(f"  {name}: {argv[2].replace(str(self.folder), '$T')}")
         if self.podman:
             return figures.row(what, took["ctrz"], took["podman"], "podman", goal)
         print(f"{what:44} {took['ctrz']:9.3f} s (podman or runc is not installed)")
@@ -70,51 +80,64 @@ class Peers:
         ctrzlib.shutil.rmtree(self.home.root)
 
 
-def copies(p, runs, quick):
-    size, files = (64, 1000) if quick else (1024, 10000)
-    big, many = p.folder / "big", p.folder / "many"
+def copies(p, runs, sizes):
+    big, many, back = p.folder / "big", p.folder / "many", p.folder / "back"
     with open(big, "wb") as f:
-        for _ in range(size):
+        for _ in range(sizes.copy_mib):
             f.write(os.urandom(1 << 20))
-    for i in range(files):
+    for i in range(sizes.files):
         (many / str(i // 100)).mkdir(parents=True, exist_ok=True)
         (many / str(i // 100) / str(i)).write_text(str(i))
-    into = f"{p.folder}/back"
-    ok = p.compare(f"cp of {size} MiB in", runs, f"@ cp -e bench {big} box:/big", f"@ cp {big} box:/big", 1)
-    ok &= p.compare(f"cp of {size} MiB out", runs, f"rm -f {into}; @ cp -e bench box:/big {into}", f"rm -f {into}; @ cp box:/big {into}", 1)
-    ok &= p.compare(f"cp of {files} files in", runs, f"@ cp -e bench {many} box:/", f"@ cp {many} box:/", 1)
-    ok &= p.compare(f"cp of {files} files out", runs, f"rm -rf {into}; @ cp -e bench box:/many {into}",
-                    f"rm -rf {into}; @ cp box:/many {into}", 1)
+    file, folder = f"cp of {sizes.copy_mib} MiB", f"cp of {sizes.files} files"
+    ok = p.compare(f"{file} in", runs, f"@ cp -e bench {big} box:/big", f"@ cp {big} box:/big", 1)
+    out = "rm -f {back}; @ cp {e}box:/big {back}; cmp {big} {back}"
+    ok &= p.compare(f"{file} out, and cmp", runs, *(out.format(e=e, big=big, back=back) for e in ("-e bench ", "")), 1)
+    back.unlink()
+    ok &= p.compare(f"{folder} in", runs, f"@ cp -e bench {many} box:/", f"@ cp {many} box:/", 1)
+    out = "rm -rf {back}; @ cp {e}box:/many {back}; diff -r {many} {back}"
+    ok &= p.compare(f"{folder} out, and diff", runs, *(out.format(e=e, many=many, back=back) for e in ("-e bench ", "")), 1)
     return ok
 
 
-def agent(p, quick):
+def agent(p, sizes):
     """Its size, and its memory before and after many processes."""
     program = pathlib.Path(ctrzlib.CTRZ).parent / "vminitd" / "vminitd"
     ok = figures.limit("vminitd, the file", program.stat().st_size / 1e6, AGENT_FILE_GOAL, "MB")
-    count, at_once = (500, 5) if quick else (10000, 10)
     before = p.agent_memory()
-    script = f"seq {count} | xargs -P {at_once} -I {{}} @ exec -e bench box -- true"
-    figures.once(*p.commands(script, "")["ctrz"][:1], env=p.home.env)
+    argv, env, check = p.commands(f"seq {sizes.execs} | xargs -P {AT_ONCE} -I {{}} @ exec -e bench box -- true", "")["ctrz"]
+    wall, _, _ = figures.once(argv, env=env, check=check)
+    print(f"{sizes.execs} execs, {AT_ONCE} at a time {wall:9.3f} s", flush=True)
     after = p.agent_memory()
     ok &= figures.limit("vminitd, resident", before / 1e6, AGENT_MEMORY_GOAL, "MB")
-    return figures.limit(f"vminitd, grown by {count} execs", (after - before) / 1e6, 0.064, "MB") and ok
+    return figures.limit(f"vminitd, grown by {sizes.execs} execs", (after - before) / 1e6, 0.064, "MB") and ok
 
 
-def run(runs):
-    quick = runs < 5
+def run(runs, sizes=None):
+    sizes = sizes or (QUICK if runs < 5 else FULL)
     with tempfile.TemporaryDirectory() as temp:
         os.chmod(temp, 0o755)
         p = Peers(pathlib.Path(temp))
         try:
             ok = p.compare("exec of true", runs * 4, "@ exec -e bench box -- true", "@ exec box true", EXEC_GOAL)
-            many = "i=0; while [ $i -lt {n} ]; do @ exec {e}box {m}true & i=$((i+1)); done; wait"
-            ok &= p.compare(f"{PARALLEL} execs at once", runs, many.format(n=PARALLEL, e="-e bench ", m="-- "),
-                            many.format(n=PARALLEL, e="", m=""), EXEC_GOAL)
-            size = (64 if quick else 512) << 20
-            ok &= p.compare(f"{size >> 20} MiB of output", runs, f"@ exec -e bench box -- head -c {size} /dev/zero >/dev/null",
-                            f"@ exec box head -c {size} /dev/zero >/dev/null", 1)
-            ok &= copies(p, 3, quick)
-            return agent(p, quick) and ok
+            many = f"seq {sizes.parallel} | xargs -P {sizes.parallel} -I {{}} @ exec "
+            ok &= p.compare(f"{sizes.parallel} execs at once", runs, f"{many}-e bench box -- true", f"{many}box true", EXEC_GOAL)
+            # Not head -c: busybox's moves one byte at a time, and that is then what is measured.
+            out = f"box {{}}dd if=/dev/zero bs=64k count={sizes.output_mib * 16} | wc -c | grep -qx {sizes.output_mib << 20}"
+            ok &= p.compare(f"{sizes.output_mib} MiB of output", runs, f"@ exec -e bench {out.format('-- ')}", f"@ exec {out.format('')}", 1)
+            ok &= copies(p, min(runs, 3), sizes)
+            return agent(p, sizes) and ok
         finally:
             p.end()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3)
+    for name, size in FULL._asdict().items():
+        parser.add_argument("--" + name.replace("_", "-"), type=int, default=size)
+    o = vars(parser.parse_args())
+    return 0 if run(o.pop("runs"), Sizes(**o)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
