@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Log lines. Level, descriptor and prefix are the only mutable globals of the tree. */
+/* Log lines. Level, descriptor and prefix are, with those of trace.c, the only mutable globals of
+ * the tree. */
 #include "base/log.h"
 
 #include <errno.h>

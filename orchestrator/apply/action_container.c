@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "orchestrator/apply/actions.h"
 #include "orchestrator/apply/translate.h"
 #include "orchestrator/state/env_store.h"
@@ -124,6 +125,7 @@ static int set_one_port(const struct world *w, const struct spec_container *c, s
 int ports_set(const struct world *w, const struct spec_container *c, char ***ret_dirs,
 	      struct json **ret_ports, struct error *err)
 {
+	TRACE("set the ports");
 	char **dirs = xcalloc(c->networks.count + 1, sizeof(*dirs));
 	struct json *ports = json_new_array();
 	int r = 0;
@@ -194,6 +196,7 @@ static int make_sources(const struct spec_container *c, struct error *err)
  * gone. */
 static int find_image(struct making *m, bool same_as_before, struct error *err)
 {
+	TRACE("find the image");
 	CLEANUP(image_store_close_p) struct image_store *store = NULL;
 	const char *digest = m->record->image_digest;
 	const char *hex = digest ? strchr(digest, ':') : NULL;
@@ -235,6 +238,7 @@ static int read_contents(struct making *m, struct error *err)
 /* What its machine is to be, now that its ports are there. */
 static int make_config(struct making *m, struct machine_config *ret, struct error *err)
 {
+	TRACE("files, ports, configuration");
 	const struct world *w = m->c->w;
 	AUTO_FREE char *events = env_store_path(w->paths, w->record.id, EVENTS_NAME);
 	struct translate_input in = {
@@ -297,6 +301,7 @@ static struct json *making_result(const struct making *m)
 
 static int make_disk(const struct making *m, struct error *err)
 {
+	TRACE("make the disk");
 	AUTO_FREE char *disk = path_join(m->state_dir, UPPER_DISK_NAME);
 	int r = dir_make(m->state_dir, 0700, err);
 
@@ -340,6 +345,7 @@ static int await_end(const struct making *m, bool must_be_well, struct error *er
  * on record before. */
 static int await(const struct making *m, struct json *result, struct error *err)
 {
+	TRACE("wait until it is ready");
 	const struct action_context *c = m->c;
 	const enum spec_condition *wanted = c->ends ? map_get(c->ends, m->spec->o.name) : NULL;
 	enum spec_condition end = wanted ? *wanted : SPEC_CONDITION_STARTED;

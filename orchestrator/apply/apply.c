@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "orchestrator/apply/actions.h"
 #include "orchestrator/state/env_log.h"
 #include "orchestrator/state/env_store.h"
@@ -210,6 +211,11 @@ static int run(void *arg, size_t index, struct job_channel *channel, struct json
 		.ends = &a->ends,
 	};
 
+	AUTO_FREE char *name = xasprintf("%s %s", action_kind_name(context.action->kind),
+					 object_kind_name(context.action->object));
+
+	trace_as(a->o->command, context.action->name);
+	TRACE(name);
 	return action_run(&context, ret_result, err);
 }
 
@@ -524,6 +530,7 @@ static void fold(const struct apply_options *o, bool all_done)
 
 int apply_plan(const struct apply_options *o, struct executor_result *ret, struct error *err)
 {
+	TRACE("apply");
 	struct world *w = o->w;
 	CLEANUP(journal_close_p) struct journal *journal = NULL;
 	AUTO_FREE char *events = env_store_path(w->paths, w->record.id, EVENTS_NAME);

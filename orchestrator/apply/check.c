@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/trace.h"
 #include "orchestrator/apply/apply.h"
 #include "runtime/machine/accelerator.h"
 #include "runtime/machine/kernel_store.h"
@@ -52,6 +53,7 @@ static int check_machine_parts(const struct world *w, struct error *err)
 
 int apply_check(const struct world *w, const struct plan *plan, struct error *err)
 {
+	TRACE("check what the host has");
 	bool machine_checked = false, share_checked = false;
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < plan->count; i++) {

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/trace.h"
 #include "orchestrator/apply/world.h"
 #include "orchestrator/plan/from_spec.h"
 #include "orchestrator/state/env_store.h"
@@ -150,6 +151,7 @@ static int by_container_name(const void *a, const void *b)
 
 int world_observe(struct world *w, struct error *err)
 {
+	TRACE("observe");
 	const struct env_record *record = &w->record;
 	struct observed *o = &w->observed;
 	struct memory_facts memory;

@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/trace.h"
 #include "orchestrator/apply/actions.h"
 #include "orchestrator/apply/translate.h"
 #include "orchestrator/state/env_store.h"
@@ -95,6 +96,7 @@ DEFINE_CLEANUP(struct run_once *, run_once_end)
 static int make_record(const struct run_once_options *o, const struct spec_container *c,
 		       struct world *w, struct error *err)
 {
+	TRACE("choose the addresses");
 	AUTO_LEASE_LIST leases = LEASE_LIST_INIT;
 	AUTO_CLOSE int lock = -1;
 	struct in_addr address = { 0 };
@@ -117,6 +119,7 @@ static int make_record(const struct run_once_options *o, const struct spec_conta
 static int make_folders(const struct world *w, const struct spec_container *c, struct run_once *r,
 			struct error *err)
 {
+	TRACE("folders and disk");
 	const char *machine_id = env_record_container(&w->record, c->o.name)->run_id;
 	const char *network_id = env_record_network(&w->record, NETWORK)->run_id;
 	AUTO_FREE char *parent = runs_dir(w->paths);
@@ -137,6 +140,7 @@ static int make_folders(const struct world *w, const struct spec_container *c, s
 static int find_image(const struct run_once_options *o, const struct spec_container *c,
 		      struct image *ret, struct error *err)
 {
+	TRACE("find the image");
 	CLEANUP(image_store_close_p) struct image_store *store = NULL;
 	int r = host_images_open(o->paths, o->config, o->progress, o->progress_arg, &store, err);
 	if (r < 0)
@@ -155,6 +159,7 @@ static int find_image(const struct run_once_options *o, const struct spec_contai
 static int start_network(const struct world *w, const struct run_once_options *o,
 			 struct run_once *r, struct error *err)
 {
+	TRACE("start the switch");
 	const struct network_record *n = env_record_network(&w->record, NETWORK);
 	struct switch_config config = { 0 };
 	if (pipe2(r->owner, O_CLOEXEC) < 0)
@@ -169,6 +174,7 @@ static int start_machine(const struct world *w, const struct run_once_options *o
 			 const struct image *image, const struct run_once *r, int *ret_sock,
 			 struct error *err)
 {
+	TRACE("start the machine");
 	const struct spec_container *c = &o->env->containers.items[0];
 	struct kernel kernel = { 0 };
 	struct machine_config config;

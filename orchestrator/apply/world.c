@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/trace.h"
 #include "orchestrator/apply/contents.h"
 #include "orchestrator/plan/from_spec.h"
 #include "orchestrator/state/env_store.h"
@@ -478,6 +479,7 @@ int world_plan(const struct world *w, const struct strlist *selected,
 	       const struct host_config *config, enum resolve_mode mode, struct plan *ret,
 	       struct error *err)
 {
+	TRACE("plan");
 	CLEANUP(image_lookup_release)
 	struct image_lookup lookup = { .w = w, .config = config, .mode = mode };
 	AUTO_FREE char *kernel = kernel_name(w->paths);

@@ -16,6 +16,7 @@
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/help.h"
 #include "orchestrator/cli/output.h"
+#include "orchestrator/cli/trace_file.h"
 
 int cli_usage(struct cli *cli, struct error *err, const char *fmt, ...)
 {
@@ -166,6 +167,28 @@ static int usage_failure(struct cli *cli, struct error *err)
 	return EXIT_USAGE;
 }
 
+/* Of a command that failed a trace is written, too. */
+static int run_traced(struct cli *cli, const struct command *c, const struct options *o,
+		      struct error *err)
+{
+	AUTO_ERROR second = ERROR_INIT;
+	int trace = -1;
+	int r = trace_file_begin(o, cli->command_name, &trace, err);
+
+	if (r < 0)
+		cli->failure_exit = EXIT_USAGE;
+	if (r == 0 && !(c->flags & COMMAND_NO_SETUP))
+		r = host_paths_init(&cli->paths, err);
+	if (r == 0)
+		r = c->run(cli, o, err);
+	if (trace_file_end(o, trace, r < 0 ? &second : err) == 0)
+		return r;
+	if (r >= 0)
+		return -(int)err->code;
+	error_ignore(&second, "write the trace");
+	return r;
+}
+
 static int run_command(struct cli *cli, const struct command *c, int argc, char **argv)
 {
 	AUTO_OPTIONS o = { 0 };
@@ -184,10 +207,7 @@ static int run_command(struct cli *cli, const struct command *c, int argc, char 
 		r = check_operands(c, &o, &err);
 	if (r < 0)
 		return usage_failure(cli, &err);
-	if (!(c->flags & COMMAND_NO_SETUP))
-		r = host_paths_init(&cli->paths, &err);
-	if (r == 0)
-		r = c->run(cli, &o, &err);
+	r = run_traced(cli, c, &o, &err);
 	if (r < 0) {
 		cli_print_error(cli, &err);
 		r = cli_exit_code(cli, err.code);

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/git_url.h"
+#include "base/trace.h"
 #include "orchestrator/cli/locking.h"
 #include "orchestrator/cli/output.h"
 #include "orchestrator/cli/select.h"
@@ -204,6 +205,7 @@ int open_target(struct cli *cli, struct target *target, const struct host_config
 int open_wanted(struct cli *cli, struct target *target, const struct host_config *config,
 		struct world *ret, struct error *err)
 {
+	TRACE("read the spec");
 	struct spec_request request = {
 		.files = &target->files,
 		.profiles = &target->profiles,
@@ -314,6 +316,7 @@ static int register_world(struct cli *cli, struct world *w, struct error *err)
 int lock_world(struct cli *cli, struct world *w, const char *command, uint64_t timeout_ms,
 	       struct error *err)
 {
+	TRACE("lock");
 	int fd, r = register_world(cli, w, err);
 
 	if (r < 0)

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/git_url.h"
 #include "base/text.h"
+#include "base/trace.h"
 #include "orchestrator/apply/host_facts.h"
 #include "orchestrator/cli/confirm.h"
 
@@ -199,6 +200,7 @@ int trust_require(struct cli *cli, const struct options *o, const struct config 
 		  const char *file, const struct spec_source *git, const struct environment *env,
 		  struct error *err)
 {
+	TRACE("trust");
 	AUTO_TRUST_CASE c = { 0 };
 	const char *given = option_value(o, "trust");
 	int r = trust_case_open(cli, config, file, git, env, &c, err);

@@ -33,6 +33,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "runtime/host/event_log.h"
 #include "runtime/machine/keeper_internal.h"
 #include "runtime/machine/keeper_qemu.h"
@@ -43,6 +44,7 @@ enum {
 	FD_CONFIG = 3,
 	FD_STARTER = 4,
 	FD_LOCK = 5,
+	FD_TRACE = 6, /* only of a traced start */
 	START_TIMEOUT_MS = 120 * 1000,
 	/* What putting the disks away may take after the main process is gone. */
 	POWER_OFF_MS = 20 * 1000,
@@ -331,6 +333,7 @@ static void ask_hello(struct keeper *k)
 
 static int start_vm(struct keeper *k, struct error *err)
 {
+	TRACE("start QEMU and the devices");
 	static const struct vm_events events = { on_agent, on_vm_ended, on_console };
 	struct template template = TEMPLATE_INIT;
 	AUTO_ERROR why = ERROR_INIT;
@@ -369,6 +372,7 @@ static void boot(struct keeper *k)
 		return;
 	}
 	k->status.qemu_pid = vm_qemu_pid(k->vm);
+	k->trace_started_us = trace_now();
 	keeper_note(k, "QEMU and file servers started");
 	/* Now, as there is nothing to do but wait for the guest. */
 	if (k->filter.size == 0 && keeper_pack_filter(m, &k->filter, &err) < 0)
@@ -424,6 +428,7 @@ void keeper_hello(struct keeper *k, const struct msg_hello *hello)
 	int r = 0;
 
 	keeper_note(k, "hello");
+	trace_note(NULL, "the guest comes up", k->trace_started_us, trace_now());
 	cancel(k, &k->restore_timer);
 	log_debug("that is %" PRIu64 " ms of the guest's own time", hello->monotonic_ms);
 	if (hello->version != PROTOCOL_VERSION)
@@ -434,6 +439,8 @@ void keeper_hello(struct keeper *k, const struct msg_hello *hello)
 	if (r == 0)
 		r = refresh_setup(&m->setup, &err);
 	frame_add_marker(&k->guest_out);
+	keeper_trace_ask(k);
+	k->trace_setup_us = trace_now();
 	if (r == 0 && k->filter.size > 0)
 		frame_add(&k->guest_out, MSG_FILTER, 0, REQUEST_FILTER, k->filter.data,
 			  k->filter.size);
@@ -515,6 +522,7 @@ void keeper_is_up(struct keeper *k)
 			error_ignore(&err, "tell that the machine is up");
 	answer_starter(k, NULL);
 	k->was_up = true;
+	keeper_trace_up(k);
 	k->up_ms = clock_ms();
 	free(k->status.error);
 	k->status.error = NULL;
@@ -665,7 +673,8 @@ static int set_up(struct keeper *k, struct error *err)
 	if (fd_set_nonblock(FD_STARTER, true, err) < 0)
 		return -(int)err->code;
 	client_new(k, FD_STARTER)->is_starter = true;
-	if (read_config(k, err) < 0)
+	if (read_config(k, err) < 0 ||
+	    (k->config.traced && keeper_trace_begin(k, FD_TRACE, err) < 0))
 		return -(int)err->code;
 	log_set_prefix(m->name);
 	supervise_init(k);

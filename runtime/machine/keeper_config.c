@@ -194,6 +194,7 @@ static struct json *to_json(const struct keeper_config *k)
 	json_set_string(o, "qemu", k->qemu);
 	json_set_bool(o, "kvm", k->kvm);
 	json_set_string(o, "templates", k->templates ? k->templates : "");
+	json_set_bool(o, "traced", k->traced);
 	json_set_string(o, "name", c->name);
 	json_set_string(o, "run_dir", c->run_dir);
 	json_set_string(o, "state_dir", c->state_dir);
@@ -355,6 +356,7 @@ static void from_json(const struct json *o, struct keeper_config *k)
 	k->qemu = text_of(o, "qemu");
 	k->kvm = json_bool(o, "kvm", false);
 	k->templates = text_of(o, "templates");
+	k->traced = json_bool(o, "traced", false);
 	c->name = text_of(o, "name");
 	c->run_dir = text_of(o, "run_dir");
 	c->state_dir = text_of(o, "state_dir");

@@ -15,6 +15,7 @@ struct keeper_config {
 	char *qemu; /* path of the program */
 	bool kvm;
 	char *templates; /* the folder of templates; NULL or "" = boot */
+	bool traced;     /* the first start is noted to descriptor 6 (base/trace.h) */
 };
 
 void keeper_config_release(struct keeper_config *c);

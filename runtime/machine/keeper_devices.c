@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/trace.h"
 #include "runtime/machine/keeper_lock.h"
 #include "runtime/share/share.h"
 
@@ -68,6 +69,7 @@ int nic_open(const struct machine_nic *n, struct error *err)
 int share_open(const struct machine_share *s, const char *run_dir, int log_fd, struct process *ret,
 	       struct error *err)
 {
+	TRACE("file server");
 	AUTO_FREE char *path = path_join(run_dir, "share.sock");
 	AUTO_CLOSE int listener = unix_listen(path, SOCK_STREAM, err);
 

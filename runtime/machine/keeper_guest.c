@@ -300,6 +300,9 @@ static void on_frame(struct keeper *k, const struct frame *f)
 	case MSG_EXITED:
 		on_stream(k, f);
 		break;
+	case MSG_TRACED:
+		keeper_traced(k, f);
+		break;
 	case MSG_CONNECT:
 		on_connect(k, f);
 		break;

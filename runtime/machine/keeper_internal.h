@@ -27,6 +27,7 @@ enum {
 	REQUEST_FILTER = 4,
 	REQUEST_THAW = 5,
 	REQUEST_TIME = 6,
+	REQUEST_TRACE = 7,
 	REQUEST_FIRST_FREE = 16,
 };
 
@@ -72,6 +73,9 @@ struct keeper {
 	struct keeper_log log, console;
 	struct log_lines console_lines;
 	uint64_t guest_log_bytes;
+	/* Of a traced start, as trace_now(); 0 = not traced. What the guest was asked and has not
+	 * answered is not 0. */
+	uint64_t trace_begin_us, trace_started_us, trace_setup_us, trace_asked_us;
 
 	struct vm *vm;
 	struct frame_decoder guest_in;
@@ -142,6 +146,17 @@ void keeper_fail(struct keeper *k, struct error *err);
 void keeper_stop(struct keeper *k, uint32_t sig, uint32_t grace_ms);
 /** keeper_check_end() - when finishing: end once nobody is owed anything */
 void keeper_check_end(struct keeper *k);
+
+/* keeper_trace.c: where the time of the first start goes */
+
+/** keeper_trace_begin() - note phases to @fd, which is taken */
+int keeper_trace_begin(struct keeper *k, int fd, struct error *err) MUST_CHECK;
+/** keeper_trace_ask() - the guest is to tell its own, from now on; nothing if nothing is noted */
+void keeper_trace_ask(struct keeper *k);
+/** keeper_traced() - it tells */
+void keeper_traced(struct keeper *k, const struct frame *f);
+/** keeper_trace_up() - the start is over */
+void keeper_trace_up(struct keeper *k);
 
 /* keeper_guest.c: the agent's channel */
 

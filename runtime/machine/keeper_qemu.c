@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/trace.h"
 #include "runtime/machine/jail.h"
 #include "runtime/machine/keeper_vm.h"
 #include "runtime/machine/qemu_command.h"
@@ -265,6 +266,7 @@ static int spawn(const struct keeper_config *c, const struct qemu_command *comma
 int qemu_process_start(const struct keeper_config *c, bool is_warm, bool incoming,
 		       struct qemu_process *ret, struct error *err)
 {
+	TRACE("jail and exec");
 	const struct qemu_command command = describe(c, is_warm, incoming);
 	struct qemu_process q = QEMU_PROCESS_INIT;
 	CLEANUP(close_inherited) struct inherited in = { -1, -1, -1, -1 };

@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "base/trace.h"
 #include "runtime/machine/keeper_vm_internal.h"
 #include "runtime/machine/memory_copy.h"
 #include "runtime/machine/qmp_devices.h"
@@ -63,6 +64,7 @@ int vm_restore(struct vm *vm, const struct template *template, struct error *err
 	set_capabilities(vm, doing);
 	pass_state(vm, doing, "migrate-incoming", fd);
 	qmp_pause(vm->qmp);
+	TRACE("copy the memory");
 	/* QEMU loads meanwhile; it does not look at the memory before the state comes. */
 	if (memory_copy(template->memory_fd, vm->qemu.memory_fd, template->memory_bytes, err) < 0) {
 		err->code = E_INTEGRITY; /* whatever it is, a boot does without it */

@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/trace.h"
 #include "runtime/machine/accelerator.h"
 #include "runtime/machine/keeper_call.h"
 #include "runtime/machine/keeper_config.h"
@@ -104,6 +105,7 @@ static int spawn_keeper(const struct keeper_config *c, int lock, int *ret_sock, 
 	AUTO_FREE char *program = own_program();
 	const char *argv[] = { program, "__keeper", c->machine.name, NULL };
 	int pair[2];
+	TRACE("start the keeper");
 
 	AUTO_CLOSE int config = write_config(c, err);
 	if (config < 0)
@@ -123,6 +125,8 @@ static int spawn_keeper(const struct keeper_config *c, int lock, int *ret_sock, 
 	o.fds[1] = theirs;
 	o.fds[2] = lock;
 	o.fd_count = 3;
+	if (c->traced)
+		o.fds[o.fd_count++] = trace_fd();
 	o.new_session = true;
 	if (process_spawn(&o, ret, err) < 0)
 		return error_wrap(err, "start a keeper");
@@ -133,6 +137,7 @@ static int spawn_keeper(const struct keeper_config *c, int lock, int *ret_sock, 
 /* Return: 0 once the main process runs. */
 static int wait_for_start(int sock, const struct machine_config *c, struct error *err)
 {
+	TRACE("wait for the machine");
 	AUTO_BUFFER payload = BUFFER_INIT;
 	struct frame f;
 	uint64_t wait = c->start_timeout_ms ? c->start_timeout_ms + START_MARGIN_MS : START_MS;
@@ -154,6 +159,7 @@ static int wait_for_start(int sock, const struct machine_config *c, struct error
 
 static int find_host(struct keeper_config *c, struct error *err)
 {
+	TRACE("find QEMU and its accelerator");
 	struct host_paths paths = { 0 };
 	struct accelerator accel = { 0 };
 	int r = qemu_find(&c->qemu, NULL, err);
@@ -187,6 +193,7 @@ static void undo(struct process *keeper, const char *run_dir)
 /* Nobody is refused a machine because of this. */
 static void find_template(struct keeper_config *c)
 {
+	TRACE("find the template");
 	AUTO_ERROR err = ERROR_INIT;
 
 	if (!c->templates || template_ensure(c->templates, c, &err) == 0)
@@ -235,7 +242,7 @@ int machine_start(const struct machine_config *c, int *ret_sock, struct error *e
 	if (ret_sock && !c->attached)
 		return error_set(err, E_INTERNAL, "only an attached start has a connection");
 	/* A shallow copy: what it points to stays the caller's. */
-	struct keeper_config k = { .machine = *c };
+	struct keeper_config k = { .machine = *c, .traced = trace_fd() >= 0 };
 	int r = start(&k, ret_sock, err);
 	free(k.qemu);
 	free(k.templates);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/trace.h"
 
 void qmp_message_release(struct qmp_message *m)
 {
@@ -86,6 +87,7 @@ int qmp_reader_next(struct qmp_reader *r, struct qmp_message *ret, struct error 
 
 struct command {
 	char *line; /* owned; with the newline */
+	char *name; /* owned; NULL = nothing is traced */
 	uint64_t id;
 	int fd; /* owned; -1 = none */
 	bool pauses;
@@ -104,6 +106,7 @@ struct qmp {
 	bool greeted, sent; /* sent: the first command is under way */
 	bool paused;
 	uint64_t last_id;
+	uint64_t since_us; /* of a trace: what is under way began */
 	struct command *first, **last;
 };
 
@@ -112,7 +115,18 @@ static void command_free(struct command *c)
 	if (c->fd >= 0)
 		(void)close(c->fd);
 	free(c->line);
+	free(c->name);
 	free(c);
+}
+
+/* On QEMU's line of the trace: what went on until now. */
+static void note(struct qmp *q, const char *name)
+{
+	uint64_t now = trace_now();
+
+	if (name)
+		trace_note("QEMU", name, q->since_us, now);
+	q->since_us = now;
 }
 
 static void close_connection(struct qmp *q, const char *why)
@@ -148,6 +162,7 @@ static void on_answer(struct qmp *q, const struct qmp_message *m)
 		close_connection(q, "QEMU answered a command that was not given");
 		return;
 	}
+	note(q, c->name);
 	q->first = c->next;
 	if (!q->first)
 		q->last = &q->first;
@@ -165,6 +180,7 @@ static void on_message(struct qmp *q, const struct qmp_message *m)
 	switch (m->kind) {
 	case QMP_GREETING:
 		q->greeted = true;
+		note(q, "begin");
 		send_next(q);
 		break;
 	case QMP_EVENT:
@@ -211,6 +227,7 @@ struct qmp *qmp_new(struct loop *loop, int fd, qmp_event_fn event, qmp_closed_fn
 
 	*q = (struct qmp){ .loop = loop, .fd = fd, .event = event, .closed = closed, .arg = arg };
 	q->last = &q->first;
+	q->since_us = trace_now();
 	loop_watch(loop, fd, EPOLLIN, on_readable, q);
 	qmp_execute(q, "qmp_capabilities", NULL, -1, NULL, NULL);
 	return q;
@@ -248,6 +265,9 @@ void qmp_execute(struct qmp *q, const char *command, struct json *arguments, int
 	json_print(message, 0, false, &line);
 	buffer_add_char(&line, '\n');
 	c->line = buffer_steal(&line);
+	c->name = trace_fd() >= 0 ? xstrdup(command) : NULL;
+	if (!q->first)
+		q->since_us = trace_now();
 	*q->last = c;
 	q->last = &c->next;
 	send_next(q);
@@ -267,6 +287,8 @@ void qmp_resume(struct qmp *q)
 {
 	if (q->sent)
 		q->first->pauses = false;
+	if (q->paused)
+		note(q, "load the state");
 	q->paused = false;
 	send_next(q);
 }

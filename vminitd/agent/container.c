@@ -24,6 +24,7 @@
 #include "vminitd/agent/names.h"
 #include "vminitd/agent/network.h"
 #include "vminitd/agent/passwd.h"
+#include "vminitd/agent/phases.h"
 #include "vminitd/agent/syscalls.h"
 #include "vminitd/agent/sysctl.h"
 #include "vminitd/agent/sysfile.h"
@@ -186,7 +187,8 @@ int container_set_up(struct container *c, struct msg_setup *s, struct error *err
 	c->setup = *s;
 	*s = (struct msg_setup){ 0 };
 	s = &c->setup;
-	int r = clock_and_entropy(s->unix_time_ns, s->entropy, s->entropy_size, err);
+	int r = phase_after("clock and entropy",
+			    clock_and_entropy(s->unix_time_ns, s->entropy, s->entropy_size, err));
 	if (s->entropy_size > 0)
 		explicit_bzero(s->entropy, s->entropy_size);
 	if (r == 0)
@@ -194,13 +196,13 @@ int container_set_up(struct container *c, struct msg_setup *s, struct error *err
 	if (r == 0)
 		r = network_loopback(err);
 	if (r == 0)
-		r = network_configure(s->nics, s->nic_count, err);
+		r = phase_after("network", network_configure(s->nics, s->nic_count, err));
 	if (r == 0)
 		r = sysctls_set(s, SYSCTL_MACHINE, err);
 	if (r == 0)
-		r = container_set_limits(c, &s->limits, err);
+		r = phase_after("limits", container_set_limits(c, &s->limits, err));
 	if (r == 0)
-		r = container_write_names(c, &s->names, err);
+		r = phase_after("names", container_write_names(c, &s->names, err));
 	c->is_set_up = r == 0;
 	return r;
 }

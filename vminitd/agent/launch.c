@@ -29,6 +29,7 @@
 #include "vminitd/agent/launch.h"
 #include "vminitd/agent/mounts.h"
 #include "vminitd/agent/passwd.h"
+#include "vminitd/agent/phases.h"
 #include "vminitd/agent/root.h"
 #include "vminitd/agent/search.h"
 #include "vminitd/agent/syscalls.h"
@@ -284,10 +285,11 @@ static void fill_env(struct child *c)
 static int start(struct child *c, struct error *err)
 {
 	const struct msg_spawn *s = c->l->spawn;
+	phases_in_child();
 	int r = set_oom_score(s->oom_score_adj, err);
 
 	if (r == 0)
-		r = enter(c, err);
+		r = phase_after("enter the container", enter(c, err));
 	if (r == 0)
 		r = read_identity(c, err);
 	c->kind = r == 0 ? SPAWN_SYSTEM : c->kind;
@@ -296,10 +298,10 @@ static int start(struct child *c, struct error *err)
 	if (r == 0)
 		r = set_limits(s, err);
 	if (r == 0)
-		r = change_dir(c, err);
+		r = phase_after("user, streams, limits", change_dir(c, err));
 	c->kind = r == 0 ? SPAWN_SYSTEM : c->kind;
 	if (r == 0)
-		r = become_user(c, err);
+		r = phase_after("become the user", become_user(c, err));
 	if (r < 0)
 		return r;
 	fill_env(c);

@@ -20,6 +20,7 @@
 #include "vminitd/agent/console.h"
 #include "vminitd/agent/control.h"
 #include "vminitd/agent/device.h"
+#include "vminitd/agent/phases.h"
 #include "vminitd/agent/syscalls.h"
 #include "vminitd/agent/sysfile.h"
 
@@ -200,6 +201,7 @@ int main(void)
 			    stderr);
 		return EXIT_FAILURE;
 	}
+	phases_booted();
 	(void)umask(022);
 	(void)signal(SIGPIPE, SIG_IGN);
 	console_catch_crashes();

@@ -25,6 +25,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "vminitd/agent/phases.h"
 #include "vminitd/agent/process.h"
 #include "vminitd/agent/stats.h"
 #include "vminitd/agent/sysfile.h"
@@ -349,6 +350,7 @@ static void announce(struct process *p)
 	AUTO_ERROR err = ERROR_INIT;
 
 	p->started = true;
+	phases_answer(port_out(p->all->port));
 	if (p->stream != STREAM_NONE &&
 	    msg_started_add(port_out(p->all->port), MSG_STARTED, p->stream, &m, &err) < 0)
 		error_ignore(&err, "report a start");
@@ -493,6 +495,7 @@ static void begin_process(struct processes *ps, uint32_t stream, const struct ms
 		pid = container_fork(ps->container, &l, &kind, &err);
 	if (pid == 0)
 		launch_child(&l);
+	phase_done("fork");
 	for (int i = 0; i < 3; i++)
 		if (l.stdio[i] >= 0)
 			(void)close(l.stdio[i]);

@@ -10,6 +10,7 @@
 #include "vminitd/agent/console.h"
 #include "vminitd/agent/control.h"
 #include "vminitd/agent/network.h"
+#include "vminitd/agent/phases.h"
 
 enum { DEVICE_TIMEOUT_MS = 10000, EARLY_LOG_LINES = 64, LOG_TEXT_MAX = 2000 };
 
@@ -78,6 +79,7 @@ void agent_hello(struct agent *a, uint64_t host_nonce)
 		send_log(a, MSG_LOG_WARN, a->early_log.items[i]);
 	strlist_release(&a->early_log);
 	port_flush(&a->port);
+	phases_spoke();
 }
 
 void agent_answer(struct agent *a, uint32_t id, int r, struct error *err)
@@ -117,6 +119,7 @@ static int try_setup(struct request *q, struct error *err)
 	int r = container_ready(c, &q->m.setup, &q->missing, err);
 	if (r <= 0)
 		return r;
+	phase_done("wait for disks");
 	r = container_set_up(c, &q->m.setup, err);
 	for (size_t i = 0; r == 0 && i < c->setup.socket_count; i++)
 		r = sockets_add(&q->agent->sockets, &c->setup.sockets[i], err);
@@ -376,7 +379,7 @@ static void on_container_request(struct agent *a, const struct frame *f)
 	else if (f->type == MSG_LIMITS)
 		r = on_limits(a, f, &err);
 	else
-		r = on_write_file(a, f, &err);
+		r = phase_after("write a file", on_write_file(a, f, &err));
 	agent_answer(a, f->stream, r, &err);
 }
 
@@ -396,8 +399,10 @@ static void on_sync(struct agent *a, const struct frame *f)
 	buffer_clear(&a->held);
 	port_restart(&a->port);
 	/* Machines of one template were one boot until now. */
-	if (!a->container.is_set_up)
+	if (!a->container.is_set_up) {
 		a->nonce ^= m.nonce;
+		phases_forget_boot();
+	}
 	agent_hello(a, m.nonce);
 }
 
@@ -524,6 +529,9 @@ void agent_frame(struct agent *a, const struct frame *f)
 		break;
 	case MSG_TIME:
 		agent_answer(a, f->stream, on_time(f, &err), &err);
+		break;
+	case MSG_TRACE:
+		phases_start(f->stream);
 		break;
 	case MSG_FILTER:
 		agent_answer(a, f->stream, on_filter(a, f, &err), &err);

@@ -32,6 +32,7 @@
 #include "vminitd/agent/device.h"
 #include "vminitd/agent/inroot.h"
 #include "vminitd/agent/network.h"
+#include "vminitd/agent/phases.h"
 #include "vminitd/agent/root.h"
 #include "vminitd/agent/syscalls.h"
 
@@ -432,14 +433,14 @@ static int mount_dev(struct root *r, const struct msg_setup *s, struct error *er
 int root_build(struct root *r, const struct msg_setup *s, struct error *err)
 {
 	AUTO_BUFFER lower = BUFFER_INIT;
-	int n = mount_layers(r, s, &lower, err);
+	int n = phase_after("mount the disks", mount_layers(r, s, &lower, err));
 
 	if (n == 0)
-		n = mount_overlay(r, buffer_str(&lower), err);
+		n = phase_after("overlay", mount_overlay(r, buffer_str(&lower), err));
 	if (n == 0)
-		n = mount_dev(r, s, err);
+		n = phase_after("/dev", mount_dev(r, s, err));
 	if (n == 0)
-		n = mount_wanted(r, s, err);
+		n = phase_after("volumes and shares", mount_wanted(r, s, err));
 	return n;
 }
 

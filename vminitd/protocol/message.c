@@ -240,6 +240,14 @@ SCHEMA(msg_top, LIST(rows, row_count, TOP_ROWS_MAX, top_row), U32(left_out))
 SCHEMA(msg_kernel_log, BYTES(text, text_size, KERNEL_LOG_MAX))
 #undef THIS
 
+#define THIS traced_phase
+SCHEMA(traced_phase, STRING(name, TRACED_NAME_MAX), BOOL(is_process), U64(begin_us), U64(end_us))
+#undef THIS
+#define THIS msg_traced
+SCHEMA(msg_traced, U64(received_us), U64(sent_us),
+       LIST(phases, phase_count, TRACED_MAX, traced_phase))
+#undef THIS
+
 #define THIS msg_probe
 SCHEMA(msg_probe, ENUM(kind, PROBE_KINDS), STRINGS(addresses, PROBE_ADDRESSES_MAX), U32(port),
        STRING(path, PATH_BYTES), STRINGS(headers, PROBE_HEADERS_MAX), U32(status), U32(timeout_ms))
@@ -340,6 +348,7 @@ MESSAGE(msg_kernel_log)
 MESSAGE(msg_status)
 MESSAGE(msg_stop)
 MESSAGE(msg_probe)
+MESSAGE(msg_traced)
 MESSAGE(msg_probed)
 MESSAGE(msg_supervise)
 MESSAGE(msg_wait)
@@ -450,6 +459,8 @@ const char *message_type_name(unsigned type)
 		{ MSG_GROW, "grow" },
 		{ MSG_PROBE, "probe" },
 		{ MSG_PROBED, "probed" },
+		{ MSG_TRACE, "trace" },
+		{ MSG_TRACED, "traced" },
 		{ MSG_FILTER, "filter" },
 		{ MSG_ATTACH_SOCKET, "attach-socket" },
 		{ MSG_CONNECT, "connect" },

@@ -78,10 +78,13 @@ enum msg_type {
 	MSG_DISKS = 55,            /* host: struct msg_disks; answer MSG_DONE or MSG_ERROR */
 	MSG_ATTACH_TMPFS = 56,     /* host: struct setup_tmpfs; answer MSG_DONE or MSG_ERROR */
 	MSG_GROW_DISK = 57, /* host: struct setup_disk: its file system is to fill its size_bytes */
-	MSG_DETACH_NIC = 58,    /* host: struct setup_nic, found by mac: it is about to go */
-	MSG_PROBE = 52,         /* host: struct msg_probe; answer MSG_PROBED or MSG_ERROR */
-	MSG_PROBED = 53,        /* struct msg_probed */
-	MSG_FILTER = 60,        /* host: struct msg_filter; answer MSG_DONE or MSG_ERROR */
+	MSG_DETACH_NIC = 58, /* host: struct setup_nic, found by mac: it is about to go */
+	MSG_PROBE = 52,      /* host: struct msg_probe; answer MSG_PROBED or MSG_ERROR */
+	MSG_PROBED = 53,     /* struct msg_probed */
+	MSG_TRACE = 59,      /* host, no payload: tell how long what follows takes, with the first
+				MSG_STARTED; answer MSG_TRACED */
+	MSG_TRACED = 63,     /* struct msg_traced */
+	MSG_FILTER = 60,     /* host: struct msg_filter; answer MSG_DONE or MSG_ERROR */
 	MSG_ATTACH_SOCKET = 61, /* host: struct setup_socket; answer MSG_DONE or MSG_ERROR */
 	MSG_CONNECT =
 		62, /* guest or host: struct msg_connect; the frame's stream is a connection: what
@@ -413,6 +416,22 @@ struct msg_stats {
 	uint64_t agent_resident_bytes;
 };
 
+enum { TRACED_MAX = 96, TRACED_NAME_MAX = 40 };
+
+/* What the guest did, in microseconds of its CLOCK_MONOTONIC. */
+struct traced_phase {
+	char *name;
+	bool is_process; /* of the container's process, before it is executed; else the agent's */
+	uint64_t begin_us, end_us;
+};
+
+/* The two clocks are told from each other by when the question and this were sent and received. */
+struct msg_traced {
+	uint64_t received_us, sent_us;
+	struct traced_phase *phases;
+	size_t phase_count;
+};
+
 enum { TOP_ROWS_MAX = 1024, TOP_COMMAND_MAX = 160, KERNEL_LOG_MAX = 192 * 1024 };
 
 /* A process of the container, by whatever started it. */
@@ -691,6 +710,7 @@ MESSAGE_DECLARE(msg_kernel_log)
 MESSAGE_DECLARE(msg_status)
 MESSAGE_DECLARE(msg_stop)
 MESSAGE_DECLARE(msg_probe)
+MESSAGE_DECLARE(msg_traced)
 MESSAGE_DECLARE(msg_probed)
 MESSAGE_DECLARE(msg_supervise)
 MESSAGE_DECLARE(msg_wait)

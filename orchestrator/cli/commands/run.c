@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/trace.h"
 #include "orchestrator/apply/run_once.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/image_progress.h"
@@ -11,6 +12,7 @@
 #include "orchestrator/cli/run_spec.h"
 #include "orchestrator/cli/session_exit.h"
 #include "orchestrator/cli/settings.h"
+#include "orchestrator/cli/trace_file.h"
 
 static int load_spec(struct cli *cli, const struct options *o, const struct host_config *config,
 		     struct environment **ret, struct error *err)
@@ -19,6 +21,7 @@ static int load_spec(struct cli *cli, const struct options *o, const struct host
 	AUTO_BUFFER text = BUFFER_INIT;
 	AUTO_ERROR ignored = ERROR_INIT;
 	AUTO_FREE char *cwd = getcwd(NULL, 0);
+	TRACE("read the options as a spec");
 	struct spec_options options = SPEC_OPTIONS_INIT;
 	struct host_facts facts = { .paths = &cli->paths };
 	struct spec_host host;
@@ -52,8 +55,12 @@ static int run_container(struct cli *cli, const struct run_once_options *options
 		return r;
 	}
 	session_streams(&spawn, &session);
+	uint64_t begin = trace_now(), ended;
 	r = session_relay(cli, sock, &session, "the container", err);
+	ended = trace_now();
 	run_once_end(run);
+	trace_note(NULL, "the container runs", begin, ended);
+	trace_note(NULL, "clean up", ended, trace_now());
 	return r;
 }
 
@@ -98,6 +105,7 @@ static int run_run(struct cli *cli, const struct options *o, struct error *err)
 static const struct option_def run_options[] = {
 	{ .name = "rm", .help = "remove it when it ends (always done; accepted for habit)" },
 	{ .name = "cold", .help = "boot the kernel, start from no template" },
+	TRACE_OPTION,
 	{ .name = "tty", .letter = 't', .help = "give it a terminal" },
 	{ .name = "interactive", .letter = 'i', .help = "pass standard input on" },
 	{ .name = "env",

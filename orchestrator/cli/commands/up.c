@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/trace.h"
 #include "orchestrator/cli/ask_secret.h"
 #include "orchestrator/cli/confirm.h"
 #include "orchestrator/cli/locking.h"
@@ -13,6 +14,7 @@
 #include "orchestrator/cli/plan_file.h"
 #include "orchestrator/cli/run_plan.h"
 #include "orchestrator/cli/settings.h"
+#include "orchestrator/cli/trace_file.h"
 #include "orchestrator/cli/trust.h"
 #include "orchestrator/state/env_lock.h"
 #include "orchestrator/state/env_store.h"
@@ -208,6 +210,7 @@ static void print_log_tail(const struct upping *u, const char *name)
 /* What is there now must be what was wanted. Return: 0, or 1 if it is not, which was printed */
 static int verify(struct upping *u, struct error *err)
 {
+	TRACE("verify");
 	struct plan_style style = { .color = u->cli->color_err, .unicode = u->cli->unicode };
 	AUTO_PLAN rest = { 0 };
 	AUTO_BUFFER b = BUFFER_INIT;
@@ -392,6 +395,7 @@ static const struct option_def up_options[] = {
 	LOCKED_OPTION,
 	DRY_RUN_OPTION,
 	{ .name = "cold", .help = "boot the kernel, start from no template" },
+	TRACE_OPTION,
 	{ .name = "fail-fast", .help = "begin nothing more once something failed" },
 	PLAN_RUN_OPTIONS,
 	CONFIRM_OPTION,

@@ -51,6 +51,7 @@ TRY(setup_tmpfs)
 TRY(msg_grow)
 TRY(msg_filter)
 TRY(msg_probe)
+TRY(msg_traced)
 TRY(msg_probed)
 TRY(msg_wait)
 TRY(msg_copy)
@@ -88,6 +89,7 @@ static const struct {
 	{ MSG_GROW, try_msg_grow },
 	{ MSG_FILTER, try_msg_filter },
 	{ MSG_PROBE, try_msg_probe },
+	{ MSG_TRACED, try_msg_traced },
 	{ MSG_PROBED, try_msg_probed },
 	{ MSG_WAIT, try_msg_wait },
 	{ MSG_COPY, try_msg_copy },

@@ -46,6 +46,7 @@ static void start(struct keeper *k)
 	k->listen_fd = -1;
 	k->status.phase = MACHINE_RUNNING;
 	k->was_up = true;
+	k->trace_begin_us = k->trace_asked_us = 1;
 	k->next_stream = STREAM_FIRST_FREE;
 	k->config.machine.state_dir = strdup("/nonexistent/ctrz-fuzz");
 	frame_decoder_init(&k->guest_in, FRAME_SERIAL);

@@ -223,6 +223,19 @@ static int msg_top_sample(struct buffer *out, struct error *err)
 }
 AGAIN(msg_top)
 
+static int msg_traced_sample(struct buffer *out, struct error *err)
+{
+	struct traced_phase phase = {
+		.name = words, .is_process = true, .begin_us = 1, .end_us = 2
+	};
+	struct msg_traced m = {
+		.received_us = 3, .sent_us = 4, .phases = &phase, .phase_count = 1
+	};
+
+	return msg_traced_add(out, MSG_TRACED, 7, &m, err);
+}
+AGAIN(msg_traced)
+
 SAMPLE(msg_probed, MSG_PROBED, .is_healthy = true, .text = words)
 SAMPLE(msg_wait, MSG_WAIT, .until = WAIT_READY)
 
@@ -305,6 +318,6 @@ const struct sample samples[] = {
 	ROW(msg_probed),       ROW(msg_supervise), ROW(msg_wait),         ROW(msg_filter),
 	ROW(msg_copy),         ROW(msg_kill),      ROW(msg_kill_process), ROW(msg_freeze),
 	ROW(msg_disks),        ROW(msg_top),       ROW(msg_kernel_log),   ROW(setup_socket),
-	ROW(msg_connect),
+	ROW(msg_connect),      ROW(msg_traced),
 };
 const size_t sample_count = ARRAY_SIZE(samples);
