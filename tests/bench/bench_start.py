@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""`ctrz run --rm IMAGE true`, from a template and --cold, beside a bare QEMU boot of the same kernel and modules, with the same
-devices, to a trivial init and power-off, and beside `podman run` of the same image; all to process exit."""
+"""`ctrz run --rm IMAGE true`, from a template and --cold, on Debian's kernel and on ctrz's own where it was built, beside a bare QEMU
+boot of the same kernel and modules, with the same devices, to a trivial init and power-off, and beside `podman run` of the same image,
+with a network and without; all to process exit."""
+import json
+import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -12,9 +16,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "vm"))
 import ctrzlib  # noqa: E402
 
 COLD_GOAL = 1.25
-# Of the boot of Debian's kernel.
-WARM_GOAL, SHARE_GOAL = 0.15, 0.5
-PODMAN_GOAL = 0.6
+# Of the boot of the kernel.
+WARM_GOALS, SHARE_GOAL = {"Debian": 0.15, "own": 0.25}, 0.5
+PODMAN_GOAL, NONE_GOAL = 0.6, 1.0
+WARM_SECONDS = 1.0
 # podman fails at once, and looks quick, with limits it may not raise and a runtime it does not find.
 LIMITS = ["prlimit", "--nofile=1024:4096", "--nproc=4096:4096"]
 # ctrz's own kernel arguments: the peer boots the same way.
@@ -57,49 +62,94 @@ def bare_command(kernel, initrd, lower, upper):
             "-device", "virtio-rng-pci", "-device", "virtio-balloon-pci,free-page-reporting=on"]
 
 
-def podman_command(folder, layout):
-    """The same image in a store of its own. It is started with its default network, as ours has one too."""
-    podman = [*LIMITS, "podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "--root", str(folder / "podman"), "--runroot",
-              str(folder / "podman-run")]
-    image = subprocess.run([*podman, "pull", "-q", f"oci:{layout}"], check=True, capture_output=True, text=True).stdout.strip()
-    return podman, [*podman, "run", "--rm", image, "true"]
+class Podman:
+    """The same image in a store of its own, with podman's default network and with none."""
+
+    def __init__(self, folder, layout):
+        self.base = [*LIMITS, "podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "--root", str(folder / "podman"), "--runroot",
+                     str(folder / "podman-run")]
+        self.image = subprocess.run([*self.base, "pull", "-q", f"oci:{layout}"], check=True, capture_output=True, text=True).stdout.strip()
+
+    def run(self, *options):
+        return [*self.base, "run", "--rm", *options, self.image, "true"]
+
+    def end(self):
+        subprocess.run([*self.base, "system", "reset", "--force"], check=False, capture_output=True)
+
+
+def own_kernel():
+    """The newest kernel that `ctrz kernel build` made for this user; None if there is none."""
+    named = os.environ.get("CTRZ_TEST_KERNEL")
+    if named:
+        return pathlib.Path(named)
+    listed = json.loads(subprocess.run([ctrzlib.CTRZ, "kernel", "ls", "--json"], check=True, capture_output=True, text=True).stdout)
+    paths = [pathlib.Path(k["vmlinux"]) for k in listed if k["release"].endswith("-ctrz")]
+    return paths[0] if paths else None
+
+
+def commands_of(home, folder, layout_disk, podman):
+    """name -> (argv, environment, check) of what is timed on the default kernel of a home."""
+    kernel, = (k for k in home.json("kernel", "ls") if k["default"])
+    initrd = bare_initrd(pathlib.Path(kernel["initrd"]), folder)
+    upper = folder / "upper"
+    upper.unlink(missing_ok=True)
+    subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", upper, "64M"], check=True)
+    # 128 MiB and one CPU are ctrz's own defaults for nothing: they are asked for
+    size = ["--memory", "128MiB", "--cpus", "1"]
+
+    def ours(*options):
+        return [ctrzlib.CTRZ, "run", "--rm", *size, *options, ctrzlib.IMAGE, "true"], home.env, None
+    commands = {"warm": ours(), "cold": ours("--cold"), "share": ours("--mount", f"{folder}:/mnt:rw"), "none": ours("--network", "none"),
+                "qemu": (bare_command(kernel["vmlinux"], initrd, layout_disk, upper), None, None)}
+    if podman:
+        commands["podman"] = (podman.run(), None, None)
+        commands["podman none"] = (podman.run("--net=none"), None, None)
+    return commands
+
+
+def rows(kernel, took):
+    """The ratios on one kernel, and seconds on both: under one."""
+    boot, ok = f"boot of {kernel} kernel", True
+    ok &= figures.limit(f"{kernel}: warm run of true", took["warm"], WARM_SECONDS, "s")
+    ok &= figures.row(f"{kernel}: cold run of true", took["cold"], took["qemu"], boot, COLD_GOAL)
+    ok &= figures.row(f"{kernel}: warm run of true", took["warm"], took["qemu"], boot, WARM_GOALS[kernel])
+    ok &= figures.row(f"{kernel}: the same with a rw share", took["share"], took["qemu"], boot, SHARE_GOAL)
+    if "podman" in took:
+        ok &= figures.row(f"{kernel}: warm run of true", took["warm"], took["podman"], "podman run", PODMAN_GOAL)
+        ok &= figures.row(f"{kernel}: the same with no network", took["none"], took["podman none"], "podman run --net=none", NONE_GOAL)
+    return ok
+
+
+def run_on(kernel, cache, vmlinux, podman, runs):
+    home = ctrzlib.Home(cache)
+    home.image()
+    if vmlinux:
+        home.run("kernel", "use", home.json("kernel", "install", vmlinux, timeout=300)["name"])
+    with tempfile.TemporaryDirectory() as temp:
+        commands = commands_of(home, pathlib.Path(temp), next(home.root.glob("**/disks/*.ext4")), podman)
+        seen = figures.series(runs, **commands)
+        for name, (command, _, _) in commands.items():
+            print(f"{name}:", *command)
+    walls = {name: [wall for wall, _, _ in times] for name, times in seen.items()}
+    for name, times in walls.items():
+        print(f"{kernel} {name}: {min(times):.3f} to {max(times):.3f} s")
+    home.end()
+    ctrzlib.shutil.rmtree(home.root)
+    return rows(kernel, {name: statistics.median(times) for name, times in walls.items()})
 
 
 def run(runs):
-    cache = ctrzlib.Cache()
-    home = ctrzlib.Home(cache)
-    home.image()
+    cache, vmlinux, ok = ctrzlib.Cache(), own_kernel(), True
+    figures.machine()
     with tempfile.TemporaryDirectory() as temp:
-        folder = pathlib.Path(temp)
-        kernel = next(home.root.glob("**/kernels/*/vmlinux"))
-        initrd = bare_initrd(next(home.root.glob("**/kernels/*/initrd*")), folder)
-        disk = next(home.root.glob("**/disks/*.ext4"))
-        upper = folder / "upper"
-        subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", upper, "64M"], check=True)
-        # 128 MiB and one CPU are ctrz's own defaults for nothing: they are asked for
-        size = ["--memory", "128MiB", "--cpus", "1"]
-        warm = [ctrzlib.CTRZ, "run", "--rm", *size, ctrzlib.IMAGE, "true"]
-        cold = [ctrzlib.CTRZ, "run", "--rm", "--cold", *size, ctrzlib.IMAGE, "true"]
-        share = [ctrzlib.CTRZ, "run", "--rm", *size, "--mount", f"{folder}:/mnt:rw", ctrzlib.IMAGE, "true"]
-        bare = bare_command(kernel, initrd, disk, upper)
-        commands = {"warm": (warm, home.env, None), "cold": (cold, home.env, None), "share": (share, home.env, None),
-                    "qemu": (bare, None, None)}
-        podman = None
-        if figures.tool("podman") and figures.tool("runc"):
-            podman, command = podman_command(folder, cache.layout())
-            commands["podman"] = (command, None, None)
-        result = figures.medians(runs, **commands)
-        for name, (command, _, _) in commands.items():
-            print(f"{name}:", *command)
-        took = {name: wall for name, (wall, _, _) in result.items()}
-        ok = figures.row("cold run of true, exec to exit", took["cold"], took["qemu"], "bare QEMU boot", COLD_GOAL)
-        ok &= figures.row("warm run of true", took["warm"], took["qemu"], "bare QEMU boot", WARM_GOAL)
-        ok &= figures.row("the same with a rw share", took["share"], took["qemu"], "bare QEMU boot", SHARE_GOAL)
-        if podman:
-            ok &= figures.row("warm run of true", took["warm"], took["podman"], "podman run", PODMAN_GOAL)
-            subprocess.run([*podman, "system", "reset", "--force"], check=False, capture_output=True)
-        else:
+        podman = Podman(pathlib.Path(temp), cache.layout()) if figures.tool("podman") and figures.tool("runc") else None
+        if not podman:
             print("podman or runc is not installed: no row for them")
-    home.end()
-    ctrzlib.shutil.rmtree(home.root)
+        ok &= run_on("Debian", cache, None, podman, runs)
+        if vmlinux:
+            ok &= run_on("own", cache, vmlinux, podman, runs)
+        else:
+            print("no kernel of ctrz's own is here (./dev kernel): no row for it")
+        if podman:
+            podman.end()
     return ok

@@ -29,13 +29,18 @@ def once(argv, *, env=None, check=None):
 
 def medians(runs, **commands):
     """Run the commands in turn, A B A B ..., each given as (argv, env, check); name -> medians of wall, CPU and MiB."""
+    return {n: tuple(map(statistics.median, zip(*v))) for n, v in series(runs, **commands).items()}
+
+
+def series(runs, **commands):
+    """The same, with every run: name -> list of (wall, CPU, MiB)."""
     seen = {name: [] for name in commands}
     for name, (argv, env, check) in commands.items():
         once(argv, env=env, check=check)  # warm caches, not counted
     for _ in range(runs):
         for name, (argv, env, check) in commands.items():
             seen[name].append(once(argv, env=env, check=check))
-    return {n: tuple(map(statistics.median, zip(*v))) for n, v in seen.items()}
+    return seen
 
 
 def row(what, ours, peer, peer_name, goal):
@@ -51,6 +56,13 @@ def limit(what, ours, most, unit):
     verdict = "ok" if ours <= most else "LOSES"
     print(f"{what:44} {ours:9.3f} {unit} (goal {most} {unit}) {verdict}", flush=True)
     return verdict == "ok"
+
+
+def machine():
+    """One line: what this runs on, and how busy it is."""
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown")
+    print(f"machine: {os.cpu_count()} x {model}, Linux {os.uname().release}, load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def tool(name):
