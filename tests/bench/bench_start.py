@@ -24,7 +24,8 @@ WARM_SECONDS = 1.0
 LIMITS = ["prlimit", "--nofile=1024:4096", "--nproc=4096:4096"]
 # ctrz's own kernel arguments: the peer boots the same way.
 ARGUMENTS = ("console=ttyS0 quiet loglevel=1 panic=-1 cryptomgr.notests rcupdate.rcu_expedited=1 random.trust_cpu=on cgroup_no_v1=all "
-             "pci=noaer pcie_aspm=off tsc=reliable no_timer_check noreplace-smp")
+             "pci=noaer pcie_aspm=off tsc=reliable no_timer_check noreplace-smp "
+             "clearcpuid=rep_good")
 
 
 def cpio_entry(name, data, mode):
@@ -50,7 +51,7 @@ def bare_initrd(initrd, folder):
 def bare_command(kernel, initrd, lower, upper):
     drive = "if=none,format=raw,cache.direct=off"
     return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", "q35,accel=tcg,memory-backend=ram,smbus=off,sata=off,usb=off,vmport=off,i8042=off,hpet=off", "-cpu", "max", "-smp", "1", "-m", "128M",
+            "-machine", "q35,accel=tcg,memory-backend=ram,smbus=off,sata=off,usb=off,vmport=off,i8042=off,hpet=off", "-cpu", "max,-erms,-fsrm", "-smp", "1", "-m", "128M",
             "-object", "memory-backend-memfd,id=ram,size=128M,share=on",
             "-kernel", kernel, "-initrd", initrd, "-append", ARGUMENTS,
             "-device", "pcie-root-port,id=r0,chassis=1", "-device", "pcie-root-port,id=r1,chassis=2",
