@@ -232,11 +232,13 @@ static void on_owned_answer(struct keeper *k, struct relay *r, const struct fram
 			owner->started(arg, started.pid);
 		return;
 	}
-	relay_free(k, r);
-	if (msg_spawn_failed_unpack(f->payload, f->size, &failed, &err) < 0)
+	if (msg_spawn_failed_unpack(f->payload, f->size, &failed, &err) < 0) {
+		/* The owner keeps its relay until the machine's are dropped. */
 		guest_broke(k, &err);
-	else
-		owner->refused(arg, failed.text);
+		return;
+	}
+	relay_free(k, r);
+	owner->refused(arg, failed.text);
 	msg_spawn_failed_release(&failed);
 }
 
