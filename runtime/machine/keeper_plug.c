@@ -18,6 +18,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -322,6 +323,19 @@ int vm_plug_empty_disk(struct vm *vm, const struct machine_disk *disk, struct er
 	if (opened < 0)
 		return error_sys(err, "open a placeholder for a disk");
 	return plug_disk(vm, disk, opened, NULL, NULL, err);
+}
+
+int vm_tell_disk_size(struct vm *vm, const struct machine_disk *disk, struct error *err)
+{
+	struct vm_device *d = find_device(vm, VM_DISK, disk->serial);
+	struct stat st;
+
+	if (stat(disk->path, &st) < 0)
+		return error_sys(err, "look at '%s'", disk->path);
+	if (d)
+		vm_step(vm, d, "tell the size of the disk", d->shown, "block_resize",
+			qmp_resize(d->id, (uint64_t)st.st_size), -1, NULL);
+	return 0;
 }
 
 /* @fd is taken; the device keeps it and gives QEMU a copy. */

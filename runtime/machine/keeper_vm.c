@@ -248,6 +248,9 @@ static int start(struct vm *vm, enum vm_origin origin, const struct template *te
 		return -(int)err->code;
 	if (origin == VM_RESTORE && vm_restore(vm, template, err) < 0)
 		return -(int)err->code;
+	const struct machine_disk *upper = qemu_seats(&vm->config->machine).upper;
+	if (origin == VM_RESTORE && upper && vm_tell_disk_size(vm, upper, err) < 0)
+		return -(int)err->code;
 	if (origin != VM_TEMPLATE && attach_all(vm, err) < 0)
 		return -(int)err->code;
 	vm_step(vm, NULL, "start", "the guest", "cont", NULL, -1, NULL);

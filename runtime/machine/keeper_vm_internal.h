@@ -58,6 +58,9 @@ void vm_step(struct vm *vm, struct vm_device *d, const char *doing, const char *
 int vm_plug_empty_disk(struct vm *vm, const struct machine_disk *disk,
 		       struct error *err) MUST_CHECK;
 int vm_plug_empty_nic(struct vm *vm, const struct machine_nic *nic, struct error *err) MUST_CHECK;
+/** vm_tell_disk_size() - a restored guest knows its writable disk by the size of the placeholder.
+ * Of one that is read-only QEMU cannot tell it */
+int vm_tell_disk_size(struct vm *vm, const struct machine_disk *disk, struct error *err) MUST_CHECK;
 /** vm_plug_seated_nic() - in the place of a template's NIC, whose MAC the device keeps */
 int vm_plug_seated_nic(struct vm *vm, const struct machine_nic *nic, struct error *err) MUST_CHECK;
 /** vm_device_deleted() - QEMU says that the guest let a device go */

@@ -22,6 +22,7 @@ echo random $(head -c 32 /dev/urandom | md5sum | cut -d' ' -f1)
 echo machine_id $(/x/ld.so --library-path /x /x/systemd-machine-id-setup --print)
 echo mac $(cat /sys/class/net/eth0/address)
 echo date $(date +%s)
+echo writable $(awk '$4 == "vdb" { print $3 }' /proc/partitions)
 """
 DIFFERENT = ("getrandom", "at_random", "mmap", "stack", "heap", "vdso", "boot_id", "uuid", "random", "machine_id")
 # The issue's twenty: CTRZ_TEST_MACHINES=20. Two are made at the same time, and make the template.
@@ -99,6 +100,8 @@ def test_machines_of_one_template_share_no_secret(own, tmp_path):
     assert share_a_secret_of_tcp(*(dict(line.split(" ", 1) for line in out.splitlines()) for out in twice))
     # Its own address, not the template's.
     assert all(s["mac"].startswith("02:c7:0a:4d:") for s in seen), seen
+    # So is the size of its own disk, in KiB.
+    assert {s["writable"] for s in seen} == {str(8 << 20)}, seen
     # The clock is the host's, not the template's.
     assert all(abs(int(s["date"]) - int(ctrzlib.time.time())) < 600 for s in seen)
     assert checksum(own) == before
