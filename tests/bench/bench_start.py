@@ -36,10 +36,10 @@ def cpio_entry(name, data, mode):
     return head + data + b"\0" * (-len(data) % 4)
 
 
-def bare_initrd(initrd, folder):
+def bare_initrd(initrd, folder, *flags):
     """The same initramfs with the trivial init in place of vminitd."""
     init = folder / "init"
-    subprocess.run(["musl-gcc", "-static", "-Os", "-s", "-D_GNU_SOURCE", "-o", init, pathlib.Path(__file__).parent / "init.c"],
+    subprocess.run(["musl-gcc", "-static", "-Os", "-s", "-D_GNU_SOURCE", *flags, "-o", init, pathlib.Path(__file__).parent / "init.c"],
                    check=True)
     data = initrd.read_bytes()
     data += b"\0" * (-len(data) % 4)

@@ -43,11 +43,11 @@ def series(runs, **commands):
     return seen
 
 
-def row(what, ours, peer, peer_name, goal):
+def row(what, ours, peer, peer_name, goal, unit="s"):
     """One line: both figures, their ratio, and whether the goal was met."""
     ratio = ours / peer
     verdict = "ok" if ratio <= goal else "LOSES"
-    print(f"{what:44} {ours:9.3f} s {peer_name:28} {peer:9.3f} s  {ratio:6.3f} x (goal {goal} x) {verdict}", flush=True)
+    print(f"{what:44} {ours:9.3f} {unit} {peer_name:28} {peer:9.3f} {unit}  {ratio:6.3f} x (goal {goal} x) {verdict}", flush=True)
     return verdict == "ok"
 
 

@@ -175,3 +175,20 @@ def test_killed_at_any_moment_nothing_half_made_is_used(own):
     assert sorted(p.name for p in templates(own).iterdir()) == [one["name"], "lock"]
     assert [t["name"] for t in own.json("template", "prune", "--all")] == [one["name"]]
     assert own.json("template", "ls") == []
+
+
+def test_memory_that_a_restored_machine_frees_is_the_host_s_again(home, project):
+    project.write(f"name: back\ncontainers:\n  box:\n    image: {home.image()}\n    pull: never\n    command: [sleep, \"100000\"]\n"
+                  "    resources: { memory: 384MiB }\n")
+    home.run("up", cwd=project.path)
+
+    def paid():
+        return home.json("stats", "--no-stream", cwd=project.path)[0]["host"]["memory_bytes"] >> 20
+    before = paid()
+    p = home.popen("exec", "box", "--", "sh", "-c", "dd if=/dev/zero bs=200M count=1 | tail -f /dev/null", cwd=project.path)
+    try:
+        ctrzlib.wait_until("the guest has what it writes to", lambda: paid() > before + 150)
+    finally:
+        home.run("exec", "box", "--", "killall", "dd", "tail", cwd=project.path)
+        p.wait()
+    ctrzlib.wait_until("the host has it back", lambda: paid() < before + 60)
