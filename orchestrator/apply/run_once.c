@@ -134,7 +134,7 @@ static int make_folders(const struct world *w, const struct spec_container *c, s
 	r->lock = lock_file(lock, LOCK_TRY, err);
 	if (r->lock < 0)
 		return r->lock;
-	return writable_disk_create(disk, translate_disk_bytes(c), c->o.name, err);
+	return throwaway_disk_create(disk, translate_disk_bytes(c), c->o.name, err);
 }
 
 static int find_image(const struct run_once_options *o, const struct spec_container *c,

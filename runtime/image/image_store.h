@@ -165,5 +165,9 @@ int writable_disk_create(const char *path, uint64_t size_bytes, const char *labe
 /** volume_disk_create() - the same of a kind that a guest can grow while it is mounted */
 int volume_disk_create(const char *path, uint64_t size_bytes, const char *label,
 		       struct error *err) MUST_CHECK;
+/** throwaway_disk_create() - as writable_disk_create(), without a journal: for one machine, after
+ * which nobody reads it */
+int throwaway_disk_create(const char *path, uint64_t size_bytes, const char *label,
+			  struct error *err) MUST_CHECK;
 
 #endif

@@ -3,9 +3,10 @@
  * The empty ext4 a container writes to: sparse, made in milliseconds.
  *
  * It has a journal (data=ordered, the kernel's default): a machine may be killed at any moment, and
- * there is no fsck in the guest. Tables and journal are holes that read as zeros and are marked so,
- * hence nothing initialises them later. There is no lost+found: programs that want an empty folder
- * get one. Freed blocks are discarded by default.
+ * there is no fsck in the guest. Only a disk that never sees a second machine does without. Tables
+ * and journal are holes that read as zeros and are marked so, hence nothing initialises them later.
+ * There is no lost+found: programs that want an empty folder get one. Freed blocks are discarded by
+ * default.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -120,7 +121,9 @@ static errcode_t make_journal(ext2_filsys fs, uint64_t blocks)
 					 EXT2_MKJOURNAL_LAZYINIT | EXT2_MKJOURNAL_NO_MNT_CHECK);
 }
 
-static int format(int fd, uint64_t size_bytes, const char *label, bool can_grow, struct error *err)
+enum kind { WRITABLE, VOLUME, THROWAWAY };
+
+static int format(int fd, uint64_t size_bytes, const char *label, enum kind kind, struct error *err)
 {
 	struct ext2_super_block param = { 0 };
 	CLEANUP(ext2fs_free_p) ext2_filsys fs = NULL;
@@ -131,7 +134,7 @@ static int format(int fd, uint64_t size_bytes, const char *label, bool can_grow,
 	if (ftruncate(fd, (off_t)(blocks * EXT4_BLOCK)) < 0)
 		return error_sys(err, "make a file of %" PRIu64 " bytes", size_bytes);
 	set_features(&param, blocks);
-	set_backups(&param, can_grow);
+	set_backups(&param, kind == VOLUME);
 	fd_io_name(fd, name);
 	rc = ext2fs_initialize(name, EXT2_FLAG_64BITS, &param, fd_io_manager(), &fs);
 	if (rc)
@@ -141,7 +144,7 @@ static int format(int fd, uint64_t size_bytes, const char *label, bool can_grow,
 	rc = ext2fs_allocate_tables(fs);
 	if (rc == 0)
 		rc = make_root(fs);
-	if (rc == 0)
+	if (rc == 0 && kind != THROWAWAY)
 		rc = make_journal(fs, blocks);
 	if (rc)
 		return ext4_error(err, rc, "write an empty file system");
@@ -153,7 +156,7 @@ static int format(int fd, uint64_t size_bytes, const char *label, bool can_grow,
 	return 0;
 }
 
-static int create(const char *path, uint64_t size_bytes, const char *label, bool can_grow,
+static int create(const char *path, uint64_t size_bytes, const char *label, enum kind kind,
 		  struct error *err)
 {
 	AUTO_DISK_TEMP temp = DISK_TEMP_INIT;
@@ -166,7 +169,7 @@ static int create(const char *path, uint64_t size_bytes, const char *label, bool
 		return error_set(err, E_EXISTS, "'%s' is there already", path);
 	rc = disk_temp_open(path, &temp, err);
 	if (rc == 0)
-		rc = format(temp.fd, size_bytes, label, can_grow, err);
+		rc = format(temp.fd, size_bytes, label, kind, err);
 	if (rc == 0)
 		rc = disk_temp_commit(&temp, path, false, false, err);
 	return rc < 0 ? error_wrap(err, "writable disk '%s'", path) : 0;
@@ -175,10 +178,16 @@ static int create(const char *path, uint64_t size_bytes, const char *label, bool
 int writable_disk_create(const char *path, uint64_t size_bytes, const char *label,
 			 struct error *err)
 {
-	return create(path, size_bytes, label, false, err);
+	return create(path, size_bytes, label, WRITABLE, err);
 }
 
 int volume_disk_create(const char *path, uint64_t size_bytes, const char *label, struct error *err)
 {
-	return create(path, size_bytes, label, true, err);
+	return create(path, size_bytes, label, VOLUME, err);
+}
+
+int throwaway_disk_create(const char *path, uint64_t size_bytes, const char *label,
+			  struct error *err)
+{
+	return create(path, size_bytes, label, THROWAWAY, err);
 }

@@ -554,6 +554,19 @@ void keeper_power_off(struct keeper *k, uint32_t sig, uint32_t grace_ms)
 		keeper_fail(k, &err);
 }
 
+/* Whether anything outlives an attached machine that it could still have in its memory: its own
+ * disk goes with it. */
+static bool leaves_something(const struct machine_config *m)
+{
+	if (!m->attached)
+		return true;
+	for (size_t i = 0; i < m->share_count; i++)
+		if (!m->shares[i].read_only)
+			return true;
+	/* The image and what it writes over it; a third is a volume. */
+	return m->disk_count > 2;
+}
+
 void keeper_main_exited(struct keeper *k, const struct msg_exited *exited)
 {
 	bool was_asked = k->status.phase == MACHINE_STOPPING;
@@ -563,8 +576,14 @@ void keeper_main_exited(struct keeper *k, const struct msg_exited *exited)
 	k->status.exited_unix_ms = clock_unix_ms();
 	if (!was_asked && supervise_main_exited(k))
 		return;
-	if (!was_asked)
+	if (was_asked)
+		return;
+	if (leaves_something(&k->config.machine)) {
 		keeper_power_off(k, 0, 0);
+		return;
+	}
+	set_phase(k, MACHINE_STOPPING);
+	keeper_shut_down(k);
 }
 
 void keeper_shut_down(struct keeper *k)

@@ -29,7 +29,7 @@
 #include "runtime/machine/template_internal.h"
 
 /* Changes with the layout of a template, and with what a machine is told before it is saved. */
-#define TEMPLATE_FORMAT 2
+#define TEMPLATE_FORMAT 3
 
 enum {
 	KEY_DIGITS = 16,
@@ -50,10 +50,14 @@ void template_close(struct template *t)
 
 int template_key(const struct keeper_config *c, char **ret, struct error *err)
 {
+	const struct qemu_seats seats = qemu_seats(&c->machine);
 	AUTO_BUFFER text = BUFFER_INIT;
 	char hex[65];
 
 	buffer_printf(&text, "template %d, protocol %d\n", TEMPLATE_FORMAT, PROTOCOL_VERSION);
+	/* The agent remembers the seats by these. */
+	buffer_printf(&text, "disks %s %s\n", seats.lower ? seats.lower->serial : "-",
+		      seats.upper ? seats.upper->serial : "-");
 	if (qemu_identity(c, &text, err) < 0)
 		return -(int)err->code;
 	sha256_hex(text.data, text.size, hex);
@@ -108,8 +112,10 @@ static struct json *seats_json(const struct machine_config *m)
 	const struct qemu_seats s = qemu_seats(m);
 	struct json *o = json_new_object();
 
-	json_set_bool(o, "lower", s.lower != NULL);
-	json_set_bool(o, "upper", s.upper != NULL);
+	if (s.lower)
+		json_set_string(o, "lower", s.lower->serial);
+	if (s.upper)
+		json_set_string(o, "upper", s.upper->serial);
 	json_set_bool(o, "nic", s.nic != NULL);
 	json_set_int(o, "mtu", s.nic ? s.nic->mtu : 0);
 	return o;
@@ -395,8 +401,10 @@ static bool is_current(const struct json *o, const char *key)
 		.kvm = json_bool(o, "kvm", false),
 	};
 	const struct json *seats = json_member_object(o, "seats");
-	struct template_seating seating = { .has_lower = json_bool(seats, "lower", false),
-					    .has_upper = json_bool(seats, "upper", false),
+	AUTO_FREE char *lower = xstrdup_null(json_str(seats, "lower", NULL));
+	AUTO_FREE char *upper = xstrdup_null(json_str(seats, "upper", NULL));
+	struct template_seating seating = { .lower = lower,
+					    .upper = upper,
 					    .has_nic = json_bool(seats, "nic", false),
 					    .mtu = (uint32_t)json_u64(seats, "mtu", 0) };
 	AUTO_FREE char *now = NULL;

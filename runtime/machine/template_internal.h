@@ -33,7 +33,8 @@ int template_make(const char *folder, const char *key, const struct keeper_confi
 
 /* The devices of a machine that becomes a template, or that stands for one. */
 struct template_seating {
-	bool has_lower, has_upper, has_nic;
+	char *lower, *upper; /* lent: the disks' serials; NULL = none */
+	bool has_nic;
 	uint32_t mtu;
 	struct machine_disk disks[2];
 	struct machine_nic nic;

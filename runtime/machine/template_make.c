@@ -18,14 +18,15 @@
 #include "vminitd/protocol/message.h"
 
 /* What the kernel put off until after its devices were there is done by then. */
-enum { MAKE_MS = 120 * 1000, SETTLE_MS = 1500 };
+enum { MAKE_MS = 120 * 1000, SETTLE_MS = 1500, REQUEST_REHEARSE = 1 };
 
 struct making {
 	struct loop *loop;
 	struct vm *vm;
 	struct frame_decoder in;
+	struct buffer out;
 	int state_fd;
-	bool is_saving;
+	bool is_rehearsing, is_saving;
 	struct error failure;
 };
 
@@ -54,7 +55,7 @@ static void on_hello(struct making *m, const struct frame *f)
 	struct msg_hello hello = { 0 };
 	AUTO_ERROR err = ERROR_INIT;
 
-	if (m->is_saving)
+	if (m->is_rehearsing)
 		return;
 	if (msg_hello_unpack(f->payload, f->size, &hello, &err) == 0 &&
 	    hello.version != PROTOCOL_VERSION)
@@ -62,6 +63,20 @@ static void on_hello(struct making *m, const struct frame *f)
 	msg_hello_release(&hello);
 	if (error_is_set(&err)) {
 		end(m, err.code, error_message(&err));
+		return;
+	}
+	m->is_rehearsing = true;
+	frame_add_marker(&m->out);
+	message_add_empty(&m->out, MSG_REHEARSE, REQUEST_REHEARSE);
+	vm_send(m->vm, &m->out);
+}
+
+static void on_rehearsed(struct making *m, const struct frame *f)
+{
+	if (!m->is_rehearsing || m->is_saving || f->stream != REQUEST_REHEARSE)
+		return;
+	if (f->type != MSG_DONE) {
+		end(m, E_INTERNAL, "its agent cannot make itself ready");
 		return;
 	}
 	m->is_saving = true;
@@ -79,6 +94,8 @@ static void on_agent(void *arg, const void *data, size_t size)
 	while ((r = frame_decoder_next(&m->in, &f, &err)) > 0)
 		if (f.type == MSG_HELLO)
 			on_hello(m, &f);
+		else
+			on_rehearsed(m, &f);
 	if (r < 0)
 		end(m, err.code, error_message(&err));
 }
@@ -109,10 +126,10 @@ void template_seat(struct machine_config *m, struct template_seating *s, unsigne
 	static char none[] = "none", nowhere[] = "";
 
 	m->disks = s->disks;
-	if (s->has_lower)
-		s->disks[m->disk_count++] = (struct machine_disk){ none, nowhere, true };
-	if (s->has_upper)
-		s->disks[m->disk_count++] = (struct machine_disk){ none, nowhere, false };
+	if (s->lower)
+		s->disks[m->disk_count++] = (struct machine_disk){ s->lower, nowhere, true };
+	if (s->upper)
+		s->disks[m->disk_count++] = (struct machine_disk){ s->upper, nowhere, false };
 	s->nic = (struct machine_nic){ .id = none, .port_dir = nowhere, .mtu = s->mtu };
 	m->nics = &s->nic;
 	m->nic_count = s->has_nic ? 1 : 0;
@@ -159,8 +176,8 @@ static int make_files(const char *work, const char *folder, const char *key,
 	AUTO_FREE char *run_dir = path_join(work, "run");
 	char name[] = "template";
 	const struct qemu_seats seats = qemu_seats(&c->machine);
-	struct template_seating seating = { .has_lower = seats.lower,
-					    .has_upper = seats.upper,
+	struct template_seating seating = { .lower = seats.lower ? seats.lower->serial : NULL,
+					    .upper = seats.upper ? seats.upper->serial : NULL,
 					    .has_nic = seats.nic,
 					    .mtu = seats.nic ? seats.nic->mtu : 0 };
 	struct keeper_config own = {
@@ -189,6 +206,7 @@ static int make_files(const char *work, const char *folder, const char *key,
 	if (r == 0)
 		r = save_memory(&m, folder, qemu_memory_bytes(&own.machine), err);
 	vm_free(m.vm);
+	buffer_release(&m.out);
 	frame_decoder_release(&m.in);
 	loop_free(m.loop);
 	error_clear(&m.failure);

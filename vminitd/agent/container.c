@@ -46,7 +46,11 @@ int container_prepare(struct container *c, struct error *err)
 	if (c->cgroup_fd < 0)
 		return c->cgroup_fd;
 	c->own_pid_ns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	return c->own_pid_ns < 0 ? error_sys(err, "open the agent's pid namespace") : 0;
+	if (c->own_pid_ns < 0)
+		return error_sys(err, "open the agent's pid namespace");
+	sysctls_set_usual();
+	network_no_ipv6();
+	return network_loopback(err);
 }
 
 int clock_and_entropy(uint64_t unix_time_ns, const uint8_t *entropy, size_t size, struct error *err)
@@ -194,8 +198,6 @@ int container_set_up(struct container *c, struct msg_setup *s, struct error *err
 	if (r == 0)
 		r = root_build(&c->root, s, err);
 	if (r == 0)
-		r = network_loopback(err);
-	if (r == 0)
 		r = phase_after("network", network_configure(s->nics, s->nic_count, err));
 	if (r == 0)
 		r = sysctls_set(s, SYSCTL_MACHINE, err);
@@ -261,7 +263,9 @@ static pid_t fork_first(struct container *c, struct error *err)
 	enum { FRESH = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS };
 
 	/* One that is left from the process before would keep new ones out. */
-	cgroup_clean();
+	if (c->has_run)
+		cgroup_clean();
+	c->has_run = true;
 	pid_t pid = sys_fork(FRESH, c->cgroup_fd);
 	if (pid < 0)
 		return error_sys(err, "start the container's first process");

@@ -9,7 +9,7 @@
 #include "vminitd/agent/root.h"
 
 struct container {
-	bool is_set_up;
+	bool is_set_up, has_run;
 	struct root root;
 	struct msg_setup setup; /* as sent; the entropy is wiped */
 	int cgroup_fd;          /* -1 = none */

@@ -15,8 +15,16 @@ enum { DEVICE_PATH_MAX = 64 };
 /** device_events() - a socket that is readable when a device came, went or changed. Return:
  * descriptor or -code */
 int device_events(struct error *err) MUST_CHECK;
-/** device_events_drain() - forget what is waiting on it */
+/** device_events_drain() - forget what is waiting on it, and what was remembered if a device went
+ */
 void device_events_drain(int fd);
+/** device_remember() - note the disks and NICs that are there: they are found again without a look,
+ * and nothing of the disks stays cached, since others take their places in a restored machine */
+void device_remember(void);
+/** device_remembered_nics() - the interface indexes of those; returns how many */
+size_t device_remembered_nics(unsigned *ret, size_t room);
+/** device_forget() - look again from now on */
+void device_forget(void);
 /** device_disk() - "/dev/vda" of the disk with @serial that holds at least @min_bytes */
 bool device_disk(const char *serial, uint64_t min_bytes, char path[DEVICE_PATH_MAX]);
 /** device_port() - "/dev/vport1p1" of the virtio-serial port with @name */

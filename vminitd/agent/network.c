@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Network interfaces, found by MAC, set up without DHCP. */
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,8 +21,8 @@ static bool has_found_mac(const struct setup_nic *n)
 
 static bool find(const struct setup_nic *n, char name[DEVICE_PATH_MAX], unsigned *index)
 {
-	return device_nic(n->mac, name, index) ||
-	       (has_found_mac(n) && device_nic(n->found_mac, name, index));
+	return (has_found_mac(n) && device_nic(n->found_mac, name, index)) ||
+	       device_nic(n->mac, name, index);
 }
 
 bool network_has_nic(const struct setup_nic *n)
@@ -43,53 +44,60 @@ int network_loopback(struct error *err)
 	return rtnetlink_change_link(sock, &up, err);
 }
 
-/* Step one: down, own MAC, and out of the way of the names that others are to get. */
-static int prepare(int sock, const struct setup_nic *n, unsigned *index, struct error *err)
-{
-	char name[DEVICE_PATH_MAX], draft[16];
+/* An interface that was found. */
+struct found {
+	unsigned index;
+	char name[DEVICE_PATH_MAX];
+};
 
-	if (!find(n, name, index))
+/* Step one: own MAC, and out of the way of the names that others are to get. virtio takes a MAC
+ * while it is up; a name takes it down. */
+static int prepare(int sock, const struct setup_nic *n, struct found *ret, struct error *err)
+{
+	char draft[16];
+
+	if (!find(n, ret->name, &ret->index))
 		return error_set(err, E_NOT_FOUND,
 				 "there is no network interface with MAC "
 				 "%02x:%02x:%02x:%02x:%02x:%02x",
 				 n->mac[0], n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
-	struct link_change c = { .index = *index, .set_up = true };
+	struct link_change c = { .index = ret->index };
 	c.mac = has_found_mac(n) ? n->mac : NULL;
-	(void)snprintf(draft, sizeof(draft), "ctrz%u", *index);
-	if (n->name[0] && !str_equal(n->name, name))
+	(void)snprintf(draft, sizeof(draft), "ctrz%u", ret->index);
+	if (n->name[0] && !str_equal(n->name, ret->name)) {
 		c.name = draft;
-	return rtnetlink_change_link(sock, &c, err);
-}
-
-/* No router of the network may give the container further addresses. */
-static void no_autoconf(const char *name)
-{
-	static const char *const keys[] = { "accept_ra", "autoconf" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		char path[128];
-		AUTO_ERROR err = ERROR_INIT;
-		(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", name, keys[i]);
-		if (access(path, F_OK) == 0 && sysfile_write(path, "0", &err) < 0)
-			error_ignore(&err, "switch IPv6 autoconfiguration off");
+		c.set_up = true;
 	}
+	int r = c.mac || c.name ? rtnetlink_change_link(sock, &c, err) : 0;
+	if (r == 0 && c.name)
+		(void)snprintf(ret->name, sizeof(ret->name), "%s", draft);
+	return r;
 }
 
-static int configure(int sock, const struct setup_nic *n, unsigned index, struct error *err)
+static void set_ipv6(const char *name, const char *key, const char *value)
 {
-	char name[DEVICE_PATH_MAX];
+	char path[128];
+	AUTO_ERROR err = ERROR_INIT;
+
+	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%.64s/%s", name, key);
+	if (access(path, F_OK) == 0 && sysfile_write(path, value, &err) < 0)
+		error_ignore(&err, "set up IPv6");
+}
+
+static int configure(int sock, const struct setup_nic *n, const struct found *f, struct error *err)
+{
+	unsigned index = f->index;
 	struct link_change c = { .index = index, .mtu = n->mtu };
 	int r = 0;
 
-	if (!find(n, name, &index))
-		return error_set(err, E_NOT_FOUND, "the network interface went away");
-	if (n->name[0] && !str_equal(n->name, name))
+	if (n->name[0] && !str_equal(n->name, f->name))
 		c.name = n->name;
 	if (c.mtu > 0 || c.name)
 		r = rtnetlink_change_link(sock, &c, err);
 	if (r < 0)
 		return r;
-	no_autoconf(c.name ? c.name : name);
+	if (n->address6[0])
+		set_ipv6(c.name ? c.name : f->name, "disable_ipv6", "0");
 	struct link_change up = { .index = index, .set_up = true, .up = true };
 	r = rtnetlink_change_link(sock, &up, err);
 	if (r == 0 && n->address[0])
@@ -106,7 +114,7 @@ static int configure(int sock, const struct setup_nic *n, unsigned index, struct
 int network_configure(const struct setup_nic *nics, size_t count, struct error *err)
 {
 	enum { NICS_MAX = 64 };
-	unsigned index[NICS_MAX];
+	struct found found[NICS_MAX];
 
 	if (count > NICS_MAX)
 		return error_set(err, E_INVALID, "%zu NICs are too many", count);
@@ -115,8 +123,40 @@ int network_configure(const struct setup_nic *nics, size_t count, struct error *
 		return sock;
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < count; i++)
-		r = prepare(sock, &nics[i], &index[i], err);
+		r = prepare(sock, &nics[i], &found[i], err);
 	for (size_t i = 0; r == 0 && i < count; i++)
-		r = configure(sock, &nics[i], index[i], err);
+		r = configure(sock, &nics[i], &found[i], err);
+	/* Another MAC, perhaps another name. */
+	device_forget();
+	return r;
+}
+
+void network_no_ipv6(void)
+{
+	AUTO_DIR DIR *dir = opendir("/proc/sys/net/ipv6/conf");
+	struct dirent *e;
+
+	/* "default" is what interfaces get that come later. */
+	while (dir && (e = readdir(dir))) {
+		if (e->d_name[0] == '.' || str_equal(e->d_name, "all") ||
+		    str_equal(e->d_name, "lo"))
+			continue;
+		set_ipv6(e->d_name, "disable_ipv6", "1");
+		set_ipv6(e->d_name, "accept_ra", "0");
+		set_ipv6(e->d_name, "autoconf", "0");
+	}
+}
+
+int network_rehearse(struct error *err)
+{
+	AUTO_CLOSE int sock = rtnetlink_open(err);
+	unsigned index[8];
+	size_t count = device_remembered_nics(index, ARRAY_SIZE(index));
+	int r = sock < 0 ? sock : 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		struct link_change up = { .index = index[i], .set_up = true, .up = true };
+		r = rtnetlink_change_link(sock, &up, err);
+	}
 	return r;
 }

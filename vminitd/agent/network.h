@@ -8,6 +8,12 @@
 /** network_loopback() - bring lo up, and let the container ping and use low ports as images expect
  */
 int network_loopback(struct error *err) MUST_CHECK;
+/** network_no_ipv6() - interfaces that are there or come later have none unless they are given an
+ * address, and never one from a router */
+void network_no_ipv6(void);
+/** network_rehearse() - bring up what is there: a machine of this template gives it only its MAC
+ * and addresses */
+int network_rehearse(struct error *err) MUST_CHECK;
 /** network_has_nic() - whether the device is there */
 bool network_has_nic(const struct setup_nic *n);
 /** network_configure() - name, MAC, MTU, addresses, default routes of @count NICs that are there */

@@ -9,6 +9,7 @@
 #include "vminitd/agent/agent.h"
 #include "vminitd/agent/console.h"
 #include "vminitd/agent/control.h"
+#include "vminitd/agent/device.h"
 #include "vminitd/agent/network.h"
 #include "vminitd/agent/phases.h"
 
@@ -532,6 +533,10 @@ void agent_frame(struct agent *a, const struct frame *f)
 		break;
 	case MSG_TRACE:
 		phases_start(f->stream);
+		break;
+	case MSG_REHEARSE:
+		device_remember();
+		agent_answer(a, f->stream, network_rehearse(&err), &err);
 		break;
 	case MSG_FILTER:
 		agent_answer(a, f->stream, on_filter(a, f, &err), &err);

@@ -128,16 +128,6 @@ static unsigned bind_flags(bool read_only, uint32_t flags)
 	       (flags & SETUP_WITH_DEVICES ? 0 : BIND_NO_DEV);
 }
 
-/* In a restored guest another disk has taken the place of the one that its kernel knew. */
-static int forget_cached(const char *disk, struct error *err)
-{
-	AUTO_CLOSE int fd = open(disk, O_RDONLY | O_CLOEXEC);
-
-	return fd >= 0 && sys_ioctl(fd, BLKFLSBUF, NULL) == 0
-		       ? 0
-		       : error_sys(err, "forget what is cached of '%s'", disk);
-}
-
 static int mount_disk(struct root *r, const struct setup_disk *d, const char *stage,
 		      struct error *err)
 {
@@ -148,9 +138,7 @@ static int mount_disk(struct root *r, const struct setup_disk *d, const char *st
 		return error_set(err, E_NOT_FOUND, "there is no disk with serial '%s'", d->serial);
 	unsigned long flags = MS_NOATIME | (read_only ? MS_RDONLY : 0);
 	const char *fstype = d->fstype[0] ? d->fstype : "ext4";
-	int n = forget_cached(path, err);
-	if (n == 0)
-		n = mount_stage(r, path, stage, fstype, flags, NULL, err);
+	int n = mount_stage(r, path, stage, fstype, flags, NULL, err);
 	/* A journal that a killed machine left cannot be replayed on a read-only disk. */
 	if (n < 0 && err->sys_errno == EROFS && d->role == DISK_VOLUME && read_only) {
 		error_clear(err);

@@ -35,7 +35,7 @@ static enum sysctl_scope scope_of(const char *name)
 }
 
 /* As every image is used to: ping without a capability, ports below 1024 for all. */
-static void set_usual(void)
+void sysctls_set_usual(void)
 {
 	static const struct {
 		const char *name, *value;
@@ -53,8 +53,6 @@ static void set_usual(void)
 
 int sysctls_set(const struct msg_setup *s, enum sysctl_scope scope, struct error *err)
 {
-	if (scope == SYSCTL_MACHINE)
-		set_usual();
 	for (size_t i = 0; i < s->sysctl_count; i++)
 		if (scope_of(s->sysctls[i].name) == scope &&
 		    set_sysctl(s->sysctls[i].name, s->sysctls[i].value, err) < 0)

@@ -460,6 +460,7 @@ const char *message_type_name(unsigned type)
 		{ MSG_PROBE, "probe" },
 		{ MSG_PROBED, "probed" },
 		{ MSG_TRACE, "trace" },
+		{ MSG_REHEARSE, "rehearse" },
 		{ MSG_TRACED, "traced" },
 		{ MSG_FILTER, "filter" },
 		{ MSG_ATTACH_SOCKET, "attach-socket" },

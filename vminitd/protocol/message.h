@@ -84,6 +84,8 @@ enum msg_type {
 	MSG_TRACE = 59,      /* host, no payload: tell how long what follows takes, with the first
 				MSG_STARTED; answer MSG_TRACED */
 	MSG_TRACED = 63,     /* struct msg_traced */
+	MSG_REHEARSE = 97,   /* host, no payload: this machine becomes a template; do what needs no
+				container, and remember its devices. Answer MSG_DONE */
 	MSG_FILTER = 60,     /* host: struct msg_filter; answer MSG_DONE or MSG_ERROR */
 	MSG_ATTACH_SOCKET = 61, /* host: struct setup_socket; answer MSG_DONE or MSG_ERROR */
 	MSG_CONNECT =
