@@ -141,7 +141,6 @@ def run_on(kernel, cache, vmlinux, podman, runs):
 
 def run(runs):
     cache, vmlinux, ok = ctrzlib.Cache(), own_kernel(), True
-    figures.machine()
     with tempfile.TemporaryDirectory() as temp:
         podman = Podman(pathlib.Path(temp), cache.layout()) if figures.tool("podman") and figures.tool("runc") else None
         if not podman:

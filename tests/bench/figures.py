@@ -8,6 +8,10 @@ import tempfile
 import time
 
 
+# Every row that was printed, for whoever writes them down: tests/bench/report.py.
+ROWS = []
+
+
 class BenchError(Exception):
     """A command that should have worked did not: a figure of it would mean nothing."""
 
@@ -48,6 +52,7 @@ def row(what, ours, peer, peer_name, goal, unit="s"):
     ratio = ours / peer
     verdict = "ok" if ratio <= goal else "LOSES"
     print(f"{what:44} {ours:9.3f} {unit} {peer_name:28} {peer:9.3f} {unit}  {ratio:6.3f} x (goal {goal} x) {verdict}", flush=True)
+    ROWS.append({"what": what, "ours": ours, "peer": peer, "peer_name": peer_name, "unit": unit, "goal": goal, "ok": verdict == "ok"})
     return verdict == "ok"
 
 
@@ -55,14 +60,15 @@ def limit(what, ours, most, unit):
     """One line: a figure of ours and the most it may be."""
     verdict = "ok" if ours <= most else "LOSES"
     print(f"{what:44} {ours:9.3f} {unit} (goal {most} {unit}) {verdict}", flush=True)
+    ROWS.append({"what": what, "ours": ours, "peer": None, "peer_name": None, "unit": unit, "goal": most, "ok": verdict == "ok"})
     return verdict == "ok"
 
 
 def machine():
-    """One line: what this runs on, and how busy it is."""
+    """What this runs on, and how busy it is."""
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown")
-    print(f"machine: {os.cpu_count()} x {model}, Linux {os.uname().release}, load {os.getloadavg()[0]:.1f}", flush=True)
+    return f"{os.cpu_count()} x {model}, Linux {os.uname().release}, load {os.getloadavg()[0]:.1f}"
 
 
 def tool(name):
