@@ -56,6 +56,7 @@ def test_what_a_process_finds(home, project):
         assert "10.91.7.77" in in_("b", f"grep -w '{name}' /etc/hosts"), name
     assert in_("b", "cat /etc/resolv.conf") == "nameserver 192.0.2.53\n"
     assert "192.0.2.5" in in_("a", "grep fixed.test /etc/hosts")
+    assert in_("a", "cd /proc/sys/net/ipv6/conf; cat eth?/disable_ipv6 eth?/accept_ra eth?/autoconf") == "1\n1\n0\n0\n0\n0\n"
     assert in_("a", "ping -c 1 -W 5 b.keys >/dev/null && echo reached") == "reached\n"
 
     # limits and kernel
