@@ -136,7 +136,6 @@ def give_back(home, folder):
 def run(runs):
     home = ctrzlib.Home(ctrzlib.Cache())
     home.image()
-    figures.machine()
     with tempfile.TemporaryDirectory() as temp:
         folder = pathlib.Path(temp)
         os.chmod(folder, 0o755)
