@@ -41,9 +41,9 @@ class Peers:
         self.home.run("up", cwd=folder, timeout=300)
         self.podman = None
         if figures.tool("podman") and figures.tool("runc"):
-            self.podman, command = bench_start.podman_command(folder, cache.layout())
-            image = command[-2]
-            self.run([*self.podman, "run", "-d", "--name", "box", image, "sleep", "1000000"])
+            peer = bench_start.Podman(folder, cache.layout())
+            self.podman = peer.base
+            self.run([*self.podman, "run", "-d", "--name", "box", peer.image, "sleep", "1000000"])
 
     @staticmethod
     def run(argv):
