@@ -189,3 +189,52 @@ containers:
     assert "chmod 0600" in refused.err, refused
     kept.chmod(0o600)
     home.run("up", cwd=project.path)
+
+
+LOUD = """
+name: loud
+containers:
+  a:
+    image: {image}
+    pull: never
+    command: [sh, -c, "exec sleep 100000"]
+    env: {{ PLAIN: {canary}-plain }}
+    resources: {{ memory: 128MiB }}
+  b:
+    image: {image}
+    pull: never
+    env: {{ COMMON: {canary}-common }}
+    resources: {{ memory: 128MiB }}
+    processes:
+      side: {{ command: [sleep, "100000"], env: {{ SIDE: {canary}-side }}, health: {{ exec: [sh, -c, 'test -n "$SIDE"'], interval: 500ms }} }}
+      broken: {{ command: [no-such-program], env: {{ BROKEN: {canary}-broken }} }}
+"""
+
+
+def test_no_log_has_an_environment_however_much_it_tells(home, project):
+    project.write(LOUD.format(image=home.image(), canary=CANARY))
+    env = dict(home.env, CTRZ_KEEPER_DEBUG="1")
+    said = []
+
+    def run(*args, code=0):
+        r = home.try_run(*args, cwd=project.path, env=env)
+        assert code is None or r.code == code, r
+        said.append(r.err)
+        return r
+    run("up", "--debug", code=None)  # one of its processes cannot be started
+    variable = ["-e", "loud", "--env", f"GIVEN={CANARY}-given"]
+    assert run("exec", "--debug", *variable, "a", "--", "sh", "-c", "echo $GIVEN; echo $PLAIN").out == f"{CANARY}-given\n{CANARY}-plain\n"
+    run("exec", "--debug", *variable, "a", "--", "no-such-program", code=127)
+    run("exec", "--debug", *variable, "-u", "nobody-here", "a", "--", "true", code=125)
+    run("exec", "--debug", *variable, "-w", "/etc/passwd", "a", "--", "true", code=None)
+    run("kill", "--debug", "a")
+    run("logs", "--debug")
+    said.append(run("logs", "--boot").out)
+    run("stop", "--debug")
+    run("start", "--debug", code=None)
+    said.append(run("events").out)
+    files = [p for p in home.root.rglob("*") if p.is_file() and p.name.startswith(("log", "console", "boot.log", "keeper.log", "journal",
+                                                                                   "events", "switch.log"))]
+    assert any(p.name == "keeper.log" and b"debug" in p.read_bytes() for p in files), "the keeper told all it could"
+    assert [str(p) for p in files if CANARY.encode() in p.read_bytes()] == []
+    assert [text for text in said if CANARY in text] == []
