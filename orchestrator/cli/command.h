@@ -66,6 +66,7 @@ extern const struct command cmd_up, cmd_plan, cmd_down, cmd_ls, cmd_ps, cmd_logs
 extern const struct command cmd_attach, cmd_cp, cmd_kill, cmd_pause, cmd_stats, cmd_top,
 	cmd_unpause;
 extern const struct command cmd_diff, cmd_events, cmd_inspect, cmd_lock, cmd_port, cmd_wait;
+extern const struct command cmd_freeze, cmd_trim;
 extern const struct command cmd_start, cmd_stop, cmd_restart, cmd_init, cmd_import, cmd_validate,
 	cmd_config, cmd_graph;
 extern const struct command cmd_schema, cmd_explain;

@@ -160,6 +160,14 @@ int machine_top(const char *run_dir, struct msg_top *ret, struct error *err) MUS
 int machine_kernel_log(const char *run_dir, struct msg_kernel_log *ret,
 		       struct error *err) MUST_CHECK;
 
+/** machine_trim() - give the free space of its disks back. *ret_bytes is how much was told. Return:
+ * as machine_stats() */
+int machine_trim(const char *run_dir, uint64_t *ret_bytes, struct error *err) MUST_CHECK;
+/** machine_disks() - write back, freeze or thaw its disks; what is frozen is thawed after
+ * FREEZE_MAX_MS by itself. Return: as machine_stats(); -E_CONFLICT if they are, or are not, frozen
+ */
+int machine_disks(const char *run_dir, enum disks_action action, struct error *err) MUST_CHECK;
+
 /** machine_wait() - until everything in it has been started, or is ready; as long as that takes,
  * for every probe and hook ends. Return: 0; -E_UNAVAILABLE with what failed; another -code */
 int machine_wait(const char *run_dir, const char *state_dir, enum wait_until until,

@@ -6,7 +6,8 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 
-enum { ANSWER_MS = 10 * 1000 };
+/* A disk takes as long as it takes. */
+enum { ANSWER_MS = 10 * 1000, DISK_MS = 120 * 1000 };
 
 static int order(const char *run_dir, const struct buffer *request, struct error *err)
 {
@@ -14,6 +15,33 @@ static int order(const char *run_dir, const struct buffer *request, struct error
 	struct frame f;
 
 	return keeper_ask(run_dir, request, ANSWER_MS, MSG_DONE, &payload, &f, err);
+}
+
+int machine_trim(const char *run_dir, uint64_t *ret_bytes, struct error *err)
+{
+	AUTO_BUFFER request = BUFFER_INIT;
+	AUTO_BUFFER payload = BUFFER_INIT;
+	struct msg_trimmed m = { 0 };
+	struct frame f;
+
+	message_add_empty(&request, MSG_TRIM, 1);
+	int r = keeper_ask(run_dir, &request, DISK_MS, MSG_TRIMMED, &payload, &f, err);
+	if (r == 0)
+		r = msg_trimmed_unpack(f.payload, f.size, &m, err);
+	if (r == 0)
+		*ret_bytes = m.bytes;
+	return r;
+}
+
+int machine_disks(const char *run_dir, enum disks_action action, struct error *err)
+{
+	AUTO_BUFFER request = BUFFER_INIT;
+	AUTO_BUFFER payload = BUFFER_INIT;
+	struct msg_disks m = { action };
+	struct frame f;
+	int r = msg_disks_add(&request, MSG_DISKS, 1, &m, err);
+
+	return r < 0 ? r : keeper_ask(run_dir, &request, DISK_MS, MSG_DONE, &payload, &f, err);
 }
 
 int machine_kill(const char *run_dir, int sig, const char *process, struct error *err)

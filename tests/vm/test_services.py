@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a running container is asked and told: figures, processes, signals, pauses, the kernel's log, the time."""
 import json
+import os
 import re
 import subprocess
 import time
@@ -103,6 +104,46 @@ def pauses(home, project):
         p.stdout.close()
 
 
+def disk_tool(*argv):
+    return subprocess.run(argv, capture_output=True, text=True, check=True, env=dict(os.environ, PATH=os.environ["PATH"] + ":/sbin:/usr/sbin")).stdout
+
+
+def disks(home, project):
+    upper = next(home.root.glob("**/containers/box/upper.ext4"))
+
+    def sh(script):
+        return home.run("exec", "-e", "serve", "box", "--", "sh", "-c", script).out
+    sh("dd if=/dev/zero of=/large bs=1M count=40 2>/dev/null; sync")
+    large = upper.stat().st_blocks * 512
+    sh("rm /large; sync")
+    assert home.json("trim", "-e", "serve", "box")[0]["trimmed_bytes"] >= 40 << 20
+    assert upper.stat().st_blocks * 512 <= large - (30 << 20)
+    assert re.search("^box: .* the host's$", home.run("trim", "-e", "serve").out, re.MULTILINE)
+    # Somebody writes all the time; the copy is whole nevertheless, and has what was written before.
+    p = home.popen("exec", "-e", "serve", "box", "--", "sh", "-c", "while :; do echo beat >>/beats; echo beat; sleep 0.05; done",
+                   stdout=subprocess.PIPE)
+    try:
+        assert p.stdout.readline() == b"beat\n"
+        sh("echo before >/kept")
+        copy = project.path / "copy.ext4"
+        home.run("freeze", "-e", "serve", "box", "--", "cp", "--sparse=always", upper, copy)
+        features = re.search("^Filesystem features:.*$", disk_tool("dumpe2fs", "-h", copy), re.MULTILINE).group()
+        assert "extent" in features and "needs_recovery" not in features
+        assert "needs_recovery" in disk_tool("dumpe2fs", "-h", upper), "the machine's own is in use, which would show"
+        disk_tool("e2fsck", "-fn", copy)
+        assert disk_tool("debugfs", "-R", "cat upper/kept", copy) == "before\n"
+        assert [p.stdout.readline() for _ in range(20)] == [b"beat\n"] * 20
+        home.fail("freeze", "-e", "serve", "box", "--", "sh", "-c", "exit 7", code=7)
+        assert "no-such-command" in home.fail("freeze", "-e", "serve", "box", "--", "no-such-command", code=127).err
+        assert [p.stdout.readline() for _ in range(20)] == [b"beat\n"] * 20
+        assert "may not be whole" in home.fail("freeze", "-e", "serve", "box", "--", "sleep", "31", code=1).err
+        assert [p.stdout.readline() for _ in range(20)] == [b"beat\n"] * 20
+    finally:
+        p.kill()
+        p.wait()
+        p.stdout.close()
+
+
 def kernel_log_and_time(home):
     log = home.run("logs", "-e", "serve", "--boot", "box").out
     assert "Linux version " in log and "<" not in log.splitlines()[0][:1]
@@ -120,6 +161,7 @@ def test_a_running_container_is_asked_and_told(home, project):
     signals(home)
     pauses(home, project)
     kernel_log_and_time(home)
+    disks(home, project)
     # A stop of what stands still does not wait for it.
     home.run("pause", "-e", "serve", "box")
     home.run("kill", "-e", "serve", "box", timeout=60)

@@ -8,14 +8,14 @@
 #include "base/text.h"
 
 static const struct command *const commands[] = {
-	&cmd_up,      &cmd_plan,     &cmd_diff,    &cmd_down,       &cmd_start,  &cmd_stop,
-	&cmd_restart, &cmd_init,     &cmd_import,  &cmd_validate,   &cmd_config, &cmd_graph,
-	&cmd_lock,    &cmd_ls,       &cmd_ps,      &cmd_logs,       &cmd_events, &cmd_stats,
-	&cmd_top,     &cmd_wait,     &cmd_port,    &cmd_inspect,    &cmd_exec,   &cmd_attach,
-	&cmd_cp,      &cmd_kill,     &cmd_pause,   &cmd_unpause,    &cmd_run,    &cmd_image,
-	&cmd_kernel,  &cmd_template, &cmd_trust,   &cmd_cache,      &cmd_login,  &cmd_logout,
-	&cmd_doctor,  &cmd_schema,   &cmd_explain, &cmd_completion, &cmd_man,    &cmd_help,
-	&cmd_version, NULL,
+	&cmd_up,      &cmd_plan,   &cmd_diff,    &cmd_down,     &cmd_start,   &cmd_stop,
+	&cmd_restart, &cmd_init,   &cmd_import,  &cmd_validate, &cmd_config,  &cmd_graph,
+	&cmd_lock,    &cmd_ls,     &cmd_ps,      &cmd_logs,     &cmd_events,  &cmd_stats,
+	&cmd_top,     &cmd_wait,   &cmd_port,    &cmd_inspect,  &cmd_exec,    &cmd_attach,
+	&cmd_cp,      &cmd_kill,   &cmd_pause,   &cmd_unpause,  &cmd_trim,    &cmd_freeze,
+	&cmd_run,     &cmd_image,  &cmd_kernel,  &cmd_template, &cmd_trust,   &cmd_cache,
+	&cmd_login,   &cmd_logout, &cmd_doctor,  &cmd_schema,   &cmd_explain, &cmd_completion,
+	&cmd_man,     &cmd_help,   &cmd_version, NULL,
 };
 
 const struct command *const *command_table(void)
