@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/map.h"
 #include "base/text.h"
 #include "runtime/archive/tar_reader.h"
 #include "runtime/archive/tar_writer.h"
@@ -17,6 +18,10 @@ struct tar_frames {
 	uint64_t piece_at; /* of the piece that is left to be told */
 	const char *piece;
 	size_t piece_size;
+	/* Any file may turn out to have a second name: each is told with a number, by its path
+	 * here. */
+	struct map numbers;
+	struct strlist files; /* the path that each was told with, by its number */
 	struct copy_counts counts;
 };
 
@@ -34,6 +39,8 @@ void tar_frames_free(struct tar_frames *t)
 		return;
 	tar_reader_free(t->reader);
 	strlist_release(&t->open);
+	map_release(&t->numbers, NULL);
+	strlist_release(&t->files);
 	free(t);
 }
 
@@ -96,6 +103,51 @@ static int go_to(struct tar_frames *t, const struct strlist *names, size_t depth
 	return 0;
 }
 
+static char *join(const struct strlist *names)
+{
+	AUTO_BUFFER path = BUFFER_INIT;
+
+	for (size_t i = 0; i < names->count; i++)
+		buffer_printf(&path, "%s%s", i > 0 ? "/" : "", names->items[i]);
+	return buffer_steal(&path);
+}
+
+/* The file that a hard link is another name of: it must have come before, and still be there. */
+static int number_of(struct tar_frames *t, const struct strlist *names, const struct tar_entry *e,
+		     uint32_t *ret, struct error *err)
+{
+	AUTO_STRLIST others = STRLIST_INIT;
+
+	if (split(e->link_name, &others, err) < 0)
+		return -(int)err->code;
+	AUTO_FREE char *path = join(&others), *own = join(names);
+	uintptr_t number = (uintptr_t)map_get(&t->numbers, path);
+	if (number == 0 || map_get(&t->numbers, t->files.items[number - 1]) != (void *)number)
+		return error_set(err, E_INVALID,
+				 "the archive's '%s' is another name of '%s', which is no file of "
+				 "the archive before it",
+				 e->name, e->link_name);
+	(void)map_set(&t->numbers, own, (void *)number);
+	*ret = (uint32_t)number;
+	return 0;
+}
+
+/* Return: the number that the file is told with; 0 = it is no file, or one too many */
+static uint32_t remember(struct tar_frames *t, const struct strlist *names,
+			 const struct tar_entry *e)
+{
+	AUTO_FREE char *path = join(names);
+	uintptr_t number = 0;
+
+	if (e->type == TAR_FILE && t->files.count < COPY_SAME_MAX) {
+		strlist_add(&t->files, path);
+		number = t->files.count;
+	}
+	if (number > 0 || map_has(&t->numbers, path))
+		(void)map_set(&t->numbers, path, (void *)number);
+	return (uint32_t)number;
+}
+
 static int tell_entry(struct tar_frames *t, const struct tar_entry *e, struct buffer *out,
 		      struct error *err)
 {
@@ -103,7 +155,7 @@ static int tell_entry(struct tar_frames *t, const struct tar_entry *e, struct bu
 		[TAR_FILE] = COPY_FILE,         [TAR_SYMLINK] = COPY_LINK,
 		[TAR_CHAR_DEVICE] = COPY_OTHER, [TAR_BLOCK_DEVICE] = COPY_OTHER,
 		[TAR_DIRECTORY] = COPY_FOLDER,  [TAR_FIFO] = COPY_OTHER,
-		[TAR_HARD_LINK] = COPY_OTHER,
+		[TAR_HARD_LINK] = COPY_SAME,
 	};
 	AUTO_STRLIST names = STRLIST_INIT;
 	AUTO_FREE char *link = xstrdup(e->link_name ? e->link_name : "");
@@ -111,12 +163,13 @@ static int tell_entry(struct tar_frames *t, const struct tar_entry *e, struct bu
 
 	if (r < 0 || names.count == 0)
 		return r;
+	uint32_t same = 0;
 	if (e->type == TAR_HARD_LINK)
-		return error_set(err, E_INVALID,
-				 "the archive's '%s' is a hard link, which cannot be copied; make "
-				 "it with: tar --hard-dereference",
-				 e->name);
-	r = go_to(t, &names, names.count - 1, out, err);
+		r = number_of(t, &names, e, &same, err);
+	else
+		same = remember(t, &names, e);
+	if (r == 0)
+		r = go_to(t, &names, names.count - 1, out, err);
 	if (r < 0)
 		return r;
 	struct copy_entry entry = { .kind = kinds[e->type],
@@ -127,13 +180,14 @@ static int tell_entry(struct tar_frames *t, const struct tar_entry *e, struct bu
 				    .size_bytes = e->size,
 				    .mtime_s = (uint64_t)e->mtime,
 				    .mtime_ns = e->mtime_ns,
-				    .link = link };
+				    .link = e->type == TAR_SYMLINK ? link : NULL,
+				    .same = same };
 	if (entry.kind == COPY_FOLDER)
 		strlist_add(&t->open, entry.name);
 	t->in_file = entry.kind == COPY_FILE;
 	t->at = t->piece_size = 0;
 	t->size = e->size;
-	t->counts.files += entry.kind == COPY_FILE || entry.kind == COPY_LINK;
+	t->counts.files += entry.kind != COPY_FOLDER && entry.kind != COPY_OTHER;
 	t->counts.skipped += entry.kind == COPY_OTHER;
 	return copy_entry_add(out, (enum msg_type)COPY_ENTRY, 0, &entry, err);
 }

@@ -122,6 +122,36 @@ def matrix(box, tmp_path):
         check(out, case[3], shell(listed(host / str(i))), case[2], ("out", *case))
 
 
+def linked(*members):
+    """A tar archive of files (name, text) and hard links (name, None, target)."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for name, text, *target in members:
+            info = tarfile.TarInfo(name)
+            if target:
+                info.type, info.linkname = tarfile.LNKTYPE, target[0]
+            else:
+                info.size = len(text)
+            tar.addfile(info, None if target else io.BytesIO(text))
+    return made.getvalue()
+
+
+def hard_links(box, put):
+    """Further names of files of the archive, in any folder of it; and of nothing else."""
+    r = put(linked(("h/one", b"1"), ("h/deep/two", b"2"), ("./h/deep/uno", None, "h/one"), ("zwei", None, "./h//deep/two"),
+                   ("h/again", None, "h/deep/uno")))
+    assert r.returncode == 0 and b"copied 5 files" in r.stderr, r
+    assert box.sh("cd /t; stat -c '%h' h/one zwei; cat h/deep/uno h/again zwei; [ h/one -ef h/again ] && [ zwei -ef h/deep/two ] && "
+                  "echo same; rm -r h zwei") == ["3", "2", "112same"]
+    box.sh("echo old >/t/old; ln -s /etc /t/etc")
+    for members in ([("new", None, "old")], [("new", None, "/etc/passwd")], [("new", None, "etc/passwd")],
+                    [("new", None, "../etc/passwd")], [("later", None, "new"), ("new", b"")],
+                    [("a", b"1"), ("b", None, "a"), ("a", b"2"), ("c", None, "b")]):
+        r = put(linked(*members))
+        assert r.returncode != 0 and (b"no file of the archive before it" in r.stderr or b"leads out of it" in r.stderr), (members, r)
+    assert box.sh("cd /t; stat -c %h old /etc/passwd; rm -f old etc new later a b c") == ["1", "1"]
+
+
 def archives(box, tmp_path):
     """- is a tar archive, which other programs understand."""
     made = io.BytesIO()
@@ -139,6 +169,7 @@ def archives(box, tmp_path):
     assert r.returncode == 0 and b"copied 3 files" in r.stderr, r
     assert box.sh("cat /t/x/y/z; echo; wc -c </t/top; stat -c '%u %a %Y' /t/top; stat -c %a /t; cat /t/x/ümlaut") == \
         ["deep", "70000", "1234 640 1500000000", "711", "name"]
+    hard_links(box, put)
     evil = io.BytesIO()
     with tarfile.open(fileobj=evil, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("a/../../evil"))
