@@ -48,9 +48,9 @@ def disk(serial, role, target="", subpath="", fstype="", size=0, read_only=False
     return text(serial) + u32(role) + text(target) + text(subpath) + text(fstype) + u64(size) + flag(read_only) + u32(flags)
 
 
-def nic(mac, address, prefix, gateway="", name="", mtu=0):
+def nic(mac, address, prefix, gateway="", name="", mtu=0, address6="", prefix6=0, gateway6=""):
     return (bytes.fromhex(mac.replace(":", "")) + bytes(6) + text(name) + u32(mtu) + text(address) + u32(prefix) +
-            text(gateway) + text("") + u32(0) + text(""))
+            text(gateway) + text(address6) + u32(prefix6) + text(gateway6))
 
 
 def share(tag, target, file_name="", read_only=False, no_exec=False):

@@ -421,6 +421,44 @@ def test_volumes_tmpfs_network_and_a_read_only_root(box):
         assert subprocess.run(["e2fsck", "-fn", image], capture_output=True).returncode == 0
 
 
+def test_ipv6_is_usable_at_once_and_no_router_is_listened_to(box):
+    """QEMU's user network tells a router and a prefix to whoever listens."""
+    macs = ["02:00:00:00:00:01", "02:00:00:00:00:02"]
+    extra = [o for i, mac in enumerate(macs) for o in ("-netdev", f"user,id=n{i},ipv6=on", "-device", f"virtio-net-pci,netdev=n{i},mac={mac}")]
+    g = box.boot(extra=extra)
+    g.must(h.SETUP, h.setup(LAYERS, nics=[h.nic(macs[0], "10.0.2.15", 24, "10.0.2.2", "net0", address6="fec0::1234", prefix6=64,
+                                                gateway6="fec0::2")]))
+    g.must(h.ATTACH_NIC, h.nic(macs[1], "10.0.3.15", 24, name="net1"))
+    g.begin(SLEEPER, stream=MAIN, main=True)
+    assert g.sh("cd /proc/sys/net/ipv6/conf; cat net0/accept_ra net0/autoconf net1/accept_ra net1/autoconf")[1].split() == ["0"] * 4
+    # 0x80: permanent, 0x02: not looked for duplicates of; 0x40 would be: may not be used yet.
+    _, out, _ = g.sh("sleep 3; cat /proc/net/if_inet6; ip -6 route; ping -6 -c 1 -W 5 fec0::2 2>&1")
+    addresses = {(w[5], w[0][:4]): int(w[4], 16) for w in map(str.split, out.splitlines()) if len(w) == 6 and len(w[0]) == 32}
+    assert addresses.pop(("net0", "fec0")) == 0x82, out
+    assert {k[1] for k in addresses} <= {"fe80", "0000"}, "no address by a router"
+    assert "default via fec0::2 dev net0" in out and out.count("default") == 1
+    assert " 0% packet loss" in out, out
+    assert g.power_off() == 0
+
+
+NESTED = """
+at=/sys/fs/cgroup; mkdir $at/self; echo $$ >$at/self/cgroup.procs; echo +pids >$at/cgroup.subtree_control
+for name in a b c d; do at=$at/$name; mkdir $at; [ $name = d ] || echo +pids >$at/cgroup.subtree_control; done
+mkdir $at/e; (echo 0 >$at/e/cgroup.procs; exec sleep 1000) &
+until grep -q . $at/e/cgroup.procs; do sleep 0.1; done; ls -d /sys/fs/cgroup/a/b/c/d/e; """
+
+
+def test_cgroups_that_a_container_made_go_with_it(box):
+    g = box.boot()
+    g.must(h.SETUP, h.setup(LAYERS))
+    for _ in range(3):
+        # What lives in them is killed with the first process; nothing of it is there for the next, which makes them again.
+        p = g.run(["sh", "-ec", "ls /sys/fs/cgroup | grep -v '[.]' || true; pidof sleep || true; " + NESTED + "exit 4"], stream=MAIN,
+                  main=True, caps=0xa80425fb | 1 << 21)
+        assert (p.stdout, p.code) == (b"/sys/fs/cgroup/a/b/c/d/e\n", 4), p.stderr
+    assert g.power_off() == 0
+
+
 def test_end_of_main_then_another_then_power_off(box):
     g = box.boot()
     g.must(h.SETUP, h.setup(LAYERS))
