@@ -379,7 +379,7 @@ static void boot(struct keeper *k)
 		keeper_fail(k, &err);
 }
 
-/* What only the host can give: entropy and the time. */
+/* What only the host can give: entropy and the time, and which protocol this is. */
 static int refresh_setup(struct msg_setup *s, struct error *err)
 {
 	free(s->entropy);
@@ -387,6 +387,7 @@ static int refresh_setup(struct msg_setup *s, struct error *err)
 	s->entropy_size = SETUP_ENTROPY;
 	if (getrandom(s->entropy, SETUP_ENTROPY, 0) != SETUP_ENTROPY)
 		return error_sys(err, "get entropy for the guest");
+	s->version = PROTOCOL_VERSION;
 	s->unix_time_ns = clock_unix_ms() * 1000000;
 	/* A restored guest finds its devices only now, and the host may be busy. */
 	if (s->device_timeout_ms == 0)
@@ -425,19 +426,12 @@ void keeper_hello(struct keeper *k, const struct msg_hello *hello)
 {
 	struct machine_config *m = &k->config.machine;
 	AUTO_ERROR err = ERROR_INIT;
-	int r = 0;
 
 	keeper_note(k, "hello");
 	trace_note(NULL, "the guest comes up", k->trace_started_us, trace_now());
 	cancel(k, &k->restore_timer);
 	log_debug("that is %" PRIu64 " ms of the guest's own time", hello->monotonic_ms);
-	if (hello->version != PROTOCOL_VERSION)
-		r = error_set(&err, E_CONFLICT,
-			      "the guest's agent speaks version %u of the protocol, not %d: its "
-			      "initramfs is of another ctrz",
-			      hello->version, PROTOCOL_VERSION);
-	if (r == 0)
-		r = refresh_setup(&m->setup, &err);
+	int r = refresh_setup(&m->setup, &err);
 	frame_add_marker(&k->guest_out);
 	keeper_trace_ask(k);
 	k->trace_setup_us = trace_now();

@@ -71,6 +71,10 @@ static void on_hello(struct keeper *k, const struct frame *f)
 
 	if (k->has_hello)
 		return; /* it may repeat itself until it is answered */
+	if (message_check_version(f, "the guest's agent", &err) < 0) {
+		keeper_fail(k, &err);
+		return;
+	}
 	if (msg_hello_unpack(f->payload, f->size, &hello, &err) < 0) {
 		guest_broke(k, &err);
 		return;

@@ -57,11 +57,11 @@ static void on_hello(struct making *m, const struct frame *f)
 
 	if (m->is_rehearsing)
 		return;
-	if (msg_hello_unpack(f->payload, f->size, &hello, &err) == 0 &&
-	    hello.version != PROTOCOL_VERSION)
-		(void)error_set(&err, E_CONFLICT, "its agent is of another ctrz");
+	int r = message_check_version(f, "its agent", &err);
+	if (r == 0)
+		r = msg_hello_unpack(f->payload, f->size, &hello, &err);
 	msg_hello_release(&hello);
-	if (error_is_set(&err)) {
+	if (r < 0) {
 		end(m, err.code, error_message(&err));
 		return;
 	}

@@ -169,6 +169,9 @@ static void receive(struct frame *f)
 	read_all(f->payload, f->size <= PAYLOAD_MAX ? f->size : 0);
 }
 
+/* Of another ctrz, older or newer. */
+static uint32_t version = 3;
+
 static void say_hello(void)
 {
 	static const uint8_t marker[16] = "\xff\xff\xff\xff"
@@ -176,10 +179,11 @@ static void say_hello(void)
 	/* version, nonce, the host's nonce, release, time, set up, main */
 	uint8_t hello[4 + 8 + 8 + 4 + 8 + 1 + 4] = { 0 };
 
-	put32(hello, 2);
+	put32(hello, version);
 	hello[11] = 1;
 	write_all(marker, sizeof(marker));
-	send_frame(HELLO, 0, 0, hello, sizeof(hello));
+	/* All but the version may have another form in a newer one. */
+	send_frame(HELLO, 0, 0, hello, version > 3 ? 5 : sizeof(hello));
 }
 
 static void garbage(void)
@@ -415,5 +419,9 @@ int main(void)
 		stall();
 	else if (strcmp(mode, "hose") == 0)
 		hose();
+	else if (strcmp(mode, "older") == 0)
+		version--;
+	else if (strcmp(mode, "newer") == 0)
+		version++;
 	behave(mode);
 }

@@ -83,6 +83,14 @@ def test_starts_that_come_to_nothing_end_in_time(initrd):
         assert "guest: xxx" in machines["hose"].keeper_log()
 
 
+@pytest.mark.parametrize("name,version", [("older", 2), ("newer", 4)])
+def test_an_agent_of_another_version_is_refused_and_the_reason_said(machine, name, version):
+    r = machine.call("start", "true", options=mode(name))
+    assert r.returncode == 125 and f"speaks version {version} of the protocol, not 3".encode() in r.stderr, r
+    assert b"is of another ctrz" in r.stderr and b"trusted" not in r.stderr
+    assert machine.status()["phase"] == "exited" and not (machine.dir / "run").exists()
+
+
 def test_more_output_than_it_has_credit_for_ends_the_machine(machine):
     machine.ok("start", "true", options=mode("overrun"))
     r = machine.call("exec", "true")

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 MARKER = b"\xff\xff\xff\xffctrz-frames\n"
+VERSION = 3
 WINDOW = 256 * 1024
 DATA_MAX = 32 * 1024 - 12
 (SYNC, HELLO, SETUP, DONE, ERROR) = range(1, 6)
@@ -58,8 +59,9 @@ def share(tag, target, file_name="", read_only=False, no_exec=False):
 
 
 def setup(disks, hostname="box", read_only_root=False, init=False, shares=(), tmpfs=(), nics=(), dns=(), hosts=(),
-          sysctls=(), memory=0, pids=0, timeout_ms=0, entropy=b"e" * 32, now_ns=None, shm=0, shows_system_paths=False, sockets=()):
-    out = text(hostname) + u32(len(disks)) + b"".join(disks) + flag(read_only_root) + flag(init)
+          sysctls=(), memory=0, pids=0, timeout_ms=0, entropy=b"e" * 32, now_ns=None, shm=0, shows_system_paths=False, sockets=(),
+          version=VERSION):
+    out = u32(version) + text(hostname) + u32(len(disks)) + b"".join(disks) + flag(read_only_root) + flag(init)
     out += u32(len(shares)) + b"".join(shares)
     out += u32(len(tmpfs)) + b"".join(text(t) + u64(size) + u32(mode) + flag(False) + u32(0) for t, size, mode in tmpfs)
     out += u32(len(sockets)) + b"".join(text(t) + u32(mode) for t, mode in sockets)

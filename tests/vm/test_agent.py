@@ -97,7 +97,7 @@ def error_of(answer):
 
 
 def test_first_words(guest):
-    assert guest.hello["version"] == 2 and guest.hello["nonce"] != 0 and guest.hello["host_nonce"] == 0
+    assert guest.hello["version"] == h.VERSION and guest.hello["nonce"] != 0 and guest.hello["host_nonce"] == 0
     assert not guest.hello["is_set_up"] and guest.hello["main_pid"] == 0
 
 
@@ -380,6 +380,17 @@ def test_a_host_that_joins_in_the_middle_of_a_frame(guest):
     guest.pending += b"\xff" * (1 << 18) + h.MARKER + struct.pack(">IHHIQ", 8, h.SYNC, 0, 0, 4712)
     guest.until(lambda: guest.hello and guest.hello["host_nonce"] == 4712)
     assert guest.sh("echo on")[1] == "on\n"
+
+
+def test_a_host_of_another_version_is_refused_and_told_why(box):
+    g = box.boot()
+    for version, rest in ((h.VERSION - 1, h.setup(LAYERS)[4:]), (h.VERSION + 1, b"of another form"), (0, b"")):
+        code, text = error_of(g.ask(h.SETUP, h.u32(version) + rest))
+        assert code == E_CONFLICT and f"version {version} of the protocol, not {h.VERSION}" in text
+    assert g.run(["true"]).failed[0] == NO_CONTAINER
+    g.must(h.SETUP, h.setup(LAYERS))
+    assert g.run(["true"], stream=MAIN, main=True).code == 0
+    assert g.power_off() == 0
 
 
 def test_missing_devices_are_named(box):

@@ -224,10 +224,17 @@ static void on_deadline(void *arg)
 	release_held(a);
 }
 
+static int unpack_setup(const struct frame *f, struct msg_setup *ret, struct error *err)
+{
+	if (message_check_version(f, "the host", err) < 0)
+		return -(int)err->code;
+	return msg_setup_unpack(f->payload, f->size, ret, err);
+}
+
 static int unpack_request(struct request *q, const struct frame *f, struct error *err)
 {
 	if (q->type == MSG_SETUP)
-		return msg_setup_unpack(f->payload, f->size, &q->m.setup, err);
+		return unpack_setup(f, &q->m.setup, err);
 	if (q->type == MSG_ATTACH_TMPFS)
 		return setup_tmpfs_unpack(f->payload, f->size, &q->m.tmpfs, err);
 	if (q->type == MSG_ATTACH_DISK || q->type == MSG_GROW_DISK)

@@ -144,8 +144,9 @@ SCHEMA(msg_names, STRINGS(dns_servers, SERVERS), STRINGS(dns_search, SERVERS),
 SCHEMA(msg_limits, U64(memory_bytes), U64(pids), U32(cpus), U64(shm_bytes))
 #undef THIS
 #define THIS msg_setup
-SCHEMA(msg_setup, STRING(hostname, 64), LIST(disks, disk_count, SETUP_MOUNTS_MAX, setup_disk),
-       BOOL(read_only_root), BOOL(init), LIST(shares, share_count, SETUP_MOUNTS_MAX, setup_share),
+SCHEMA(msg_setup, U32(version), STRING(hostname, 64),
+       LIST(disks, disk_count, SETUP_MOUNTS_MAX, setup_disk), BOOL(read_only_root), BOOL(init),
+       LIST(shares, share_count, SETUP_MOUNTS_MAX, setup_share),
        LIST(tmpfs, tmpfs_count, SETUP_MOUNTS_MAX, setup_tmpfs),
        LIST(sockets, socket_count, SETUP_MOUNTS_MAX, setup_socket),
        LIST(nics, nic_count, NICS, setup_nic), STRUCT(names, msg_names),
@@ -400,6 +401,18 @@ void message_add_error(struct buffer *out, uint32_t request, enum error_code cod
 
 	if (msg_error_add(out, MSG_ERROR, request, &m, &err) < 0)
 		error_ignore(&err, "send an error");
+}
+
+int message_check_version(const struct frame *f, const char *who, struct error *err)
+{
+	uint32_t version = f->size >= sizeof(version) ? get_be32(f->payload) : PROTOCOL_VERSION;
+
+	if (version == PROTOCOL_VERSION)
+		return 0;
+	return error_set(err, E_CONFLICT,
+			 "%s speaks version %u of the protocol, not %d: the machine's initramfs "
+			 "is of another ctrz",
+			 who, version, PROTOCOL_VERSION);
 }
 
 const char *message_type_name(unsigned type)

@@ -18,7 +18,7 @@
 #include "vminitd/protocol/credit.h"
 #include "vminitd/protocol/frame.h"
 
-enum { PROTOCOL_VERSION = 2 };
+enum { PROTOCOL_VERSION = 3 };
 
 /* The stream of the container's main process; the keeper numbers the others from STREAM_FIRST_FREE.
  * Frames that are about no process carry a request id of the sender's choice instead, which the
@@ -235,6 +235,7 @@ struct msg_grow {
 enum { SETUP_ENTROPY_MAX = 256, SETUP_MOUNTS_MAX = 256 };
 
 struct msg_setup {
+	uint32_t version; /* of the protocol */
 	char *hostname;
 	struct setup_disk *disks;
 	size_t disk_count;
@@ -740,6 +741,15 @@ void message_add_credit(struct buffer *out, uint32_t stream, enum msg_channel ch
 /** message_add_error() - a MSG_ERROR frame with @code and @text (cut at 4096 bytes) */
 void message_add_error(struct buffer *out, uint32_t request, enum error_code code,
 		       const char *text);
+/**
+ * message_check_version() - of a MSG_HELLO or MSG_SETUP, whose first field it is in every version
+ * @who: sent it: "the guest's agent"
+ *
+ * To be called before the message is unpacked: the rest may have another form.
+ *
+ * Return: 0, or -E_CONFLICT, which says what to do
+ */
+int message_check_version(const struct frame *f, const char *who, struct error *err) MUST_CHECK;
 /** message_type_name() - "spawn-failed", ...; "unknown" for others */
 const char *message_type_name(unsigned type);
 /** process_phase_name() - "waiting", "running", ...; "unknown" for others */

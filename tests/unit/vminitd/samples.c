@@ -98,7 +98,8 @@ static void sample_names(struct msg_names *n)
 
 void sample_setup(struct msg_setup *s)
 {
-	*s = (struct msg_setup){ .hostname = xstrdup("web"),
+	*s = (struct msg_setup){ .version = 2,
+				 .hostname = xstrdup("web"),
 				 .read_only_root = true,
 				 .unix_time_ns = 1700000000000000001,
 				 .limits = { .memory_bytes = 1 << 30, .pids = 100 },

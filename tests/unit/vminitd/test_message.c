@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/file.h"
 #include "tests/unit/test.h"
 #include "tests/unit/vminitd/samples.h"
@@ -179,4 +180,27 @@ TEST(message_helpers_make_whole_frames)
 	assert_int_equal(spawn_failure_exit_code(SPAWN_NOT_FOUND), 127);
 	assert_int_equal(spawn_failure_exit_code(SPAWN_NOT_EXECUTABLE), 126);
 	assert_int_equal(spawn_failure_exit_code(SPAWN_SYSTEM), 125);
+}
+
+TEST(message_of_another_version_is_refused_whatever_its_form)
+{
+	static const uint32_t others[] = { 0, PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1,
+					   UINT32_MAX };
+	uint8_t payload[5] = { 0 };
+	struct frame f = { .type = MSG_HELLO, .payload = payload, .size = sizeof(payload) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		AUTO_ERROR err = ERROR_INIT;
+		AUTO_FREE char *about = xasprintf("version %u of the protocol, not %d", others[i],
+						  PROTOCOL_VERSION);
+		put_be32(payload, others[i]);
+		assert_int_equal(message_check_version(&f, "the host", &err), -E_CONFLICT);
+		assert_non_null(strstr(error_message(&err), about));
+	}
+	AUTO_ERROR err = ERROR_INIT;
+	put_be32(payload, PROTOCOL_VERSION);
+	assert_ok(err, message_check_version(&f, "the host", &err));
+	/* Too short for a version: unpacking refuses it. */
+	f.size = 3;
+	assert_ok(err, message_check_version(&f, "the host", &err));
 }
