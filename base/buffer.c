@@ -33,6 +33,12 @@ char *buffer_reserve(struct buffer *b, size_t extra)
 	return b->data + b->size;
 }
 
+void buffer_grow(struct buffer *b, size_t size)
+{
+	b->size += size;
+	b->data[b->size] = '\0';
+}
+
 void buffer_add(struct buffer *b, const void *data, size_t size)
 {
 	if (size)

@@ -23,6 +23,8 @@ void buffer_release(struct buffer *b);
 void buffer_clear(struct buffer *b);
 /** buffer_reserve() - room for @extra more bytes; returns where they go */
 char *buffer_reserve(struct buffer *b, size_t extra);
+/** buffer_grow() - count @size bytes that were written where buffer_reserve() said */
+void buffer_grow(struct buffer *b, size_t size);
 void buffer_add(struct buffer *b, const void *data, size_t size);
 void buffer_add_str(struct buffer *b, const char *s);
 void buffer_add_char(struct buffer *b, char c);

@@ -15,22 +15,26 @@ struct copy {
 	const struct copy_sink *to;
 	struct buffer pending;
 	size_t used;
+	bool has_ended; /* all of from is pending, or it failed */
 	struct frame_decoder in;
 	bool is_done;
 	struct buffer words;  /* the guest's, about a failure */
 	struct error failure; /* ours */
 };
 
+/* A message full: small files take as few as large ones do. */
 static size_t give(void *arg, void *data, size_t room)
 {
 	struct copy *c = arg;
 
-	if (c->used == c->pending.size) {
-		buffer_clear(&c->pending);
-		c->used = 0;
-		if (error_is_set(&c->failure) ||
-		    c->from->next(c->from->arg, &c->pending, &c->failure) < 0)
-			return 0;
+	buffer_drop(&c->pending, c->used);
+	c->used = 0;
+	while (c->pending.size < room && !c->has_ended) {
+		int r = c->from->next(c->from->arg, &c->pending, &c->failure);
+
+		if (r < 0)
+			buffer_clear(&c->pending);
+		c->has_ended = r <= 0;
 	}
 	size_t n = c->pending.size - c->used < room ? c->pending.size - c->used : room;
 	memcpy(data, buffer_str(&c->pending) + c->used, n);

@@ -229,6 +229,7 @@ static int tell_data(struct tar_frames *t, struct buffer *out, struct error *err
 int tar_frames_next(struct tar_frames *t, struct buffer *out, struct error *err)
 {
 	struct tar_entry e;
+	size_t before = out->size;
 
 	if (t->is_done)
 		return 0;
@@ -236,11 +237,11 @@ int tar_frames_next(struct tar_frames *t, struct buffer *out, struct error *err)
 		t->is_begun = true;
 		return enter(".", out, err) < 0 ? -(int)err->code : 1;
 	}
-	while (out->size == 0) {
+	while (out->size == before) {
 		int r = t->in_file ? tell_data(t, out, err) : tar_reader_next(t->reader, &e, err);
 		if (r < 0)
 			return r;
-		if (out->size > 0)
+		if (out->size > before)
 			break;
 		if (r == 0)
 			t->is_done = true;

@@ -30,7 +30,12 @@ static int copy_out(int root, const struct msg_copy *m, struct error *err)
 	AUTO_BUFFER out = BUFFER_INIT;
 	int r = copy_source_open(root, m->path, m->follows, &source, err);
 
-	while (r >= 0 && (r = copy_source_next(source, &out, err)) > 0) {
+	bool more = r == 0;
+	while (r >= 0 && more) {
+		r = copy_source_next(source, &out, err);
+		more = r > 0;
+		if (r < 0 || (more && out.size < COPY_CHUNK))
+			continue;
 		r = fd_write_full(STDOUT_FILENO, out.data, out.size, err);
 		buffer_clear(&out);
 	}
@@ -39,17 +44,15 @@ static int copy_out(int root, const struct msg_copy *m, struct error *err)
 
 static int receive(struct frame_decoder *d, struct error *err)
 {
-	char chunk[COPY_CHUNK];
 	ssize_t n;
 
 	do
-		n = read(STDIN_FILENO, chunk, sizeof(chunk));
+		n = frame_decoder_read(d, STDIN_FILENO, COPY_CHUNK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return error_sys(err, "read what is copied");
 	if (n == 0)
 		return error_set(err, E_INTEGRITY, "the copy broke off");
-	frame_decoder_add(d, chunk, (size_t)n);
 	return 0;
 }
 

@@ -73,19 +73,18 @@ void port_flush(struct port *p)
 	}
 }
 
+/* Until there is no more: the next event comes only when something new has arrived. */
 static void read_in(struct port *p)
 {
-	char data[IO_BYTES];
 	struct frame f;
 	AUTO_ERROR err = ERROR_INIT;
 
 	for (;;) {
-		ssize_t n = read(p->fd, data, sizeof(data));
+		ssize_t n = frame_decoder_read(&p->in, p->fd, IO_BYTES);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return;
-		frame_decoder_add(&p->in, data, (size_t)n);
 		while (frame_decoder_next(&p->in, &f, &err) > 0)
 			if (f.type != FRAME_TYPE_MARKER)
 				p->handler.frame(p->handler.arg, &f);
@@ -107,10 +106,10 @@ static void on_port(void *arg, uint32_t events)
 		port_restart(p);
 		p->handler.connected(p->handler.arg);
 	}
-	if (p->has_host) {
+	if (p->has_host && (events & EPOLLIN))
 		read_in(p);
+	if (p->has_host)
 		port_flush(p);
-	}
 }
 
 int port_open(struct port *p, const char *name, struct error *err)

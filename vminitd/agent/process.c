@@ -30,7 +30,7 @@
 #include "vminitd/agent/stats.h"
 #include "vminitd/agent/sysfile.h"
 
-enum { PROCESSES_MAX = 1024, LINGER_MS = 500 };
+enum { PROCESSES_MAX = 1024, LINGER_MS = 500, READS_AT_ONCE = 4 };
 
 struct output {
 	struct process *process;
@@ -229,20 +229,33 @@ static bool is_hung_up(int fd)
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
 
+/* Return: as read() */
+static ssize_t read_output(struct output *o)
+{
+	struct process *p = o->process;
+	size_t room = o->credit.available < FRAME_DATA_MAX ? o->credit.available : FRAME_DATA_MAX;
+	ssize_t n =
+		message_add_read_data(port_out(p->all->port), p->stream, o->channel, o->fd, room);
+
+	if (n > 0)
+		credit_sent(&o->credit, (size_t)n);
+	return n;
+}
+
 static void on_output(void *arg, uint32_t events)
 {
 	struct output *o = arg;
 	struct process *p = o->process;
 	struct port *port = p->all->port;
-	char data[FRAME_DATA_MAX];
-	size_t room = o->credit.available < sizeof(data) ? o->credit.available : sizeof(data);
+	ssize_t n = read_output(o);
 
 	(void)events;
-	ssize_t n = read(o->fd, data, room);
-	if (n > 0) {
-		message_add_data(port_out(port), p->stream, o->channel, data, (size_t)n);
-		credit_sent(&o->credit, (size_t)n);
-	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+	/* A few at once, so that others wait no longer than for that. */
+	for (int i = 1; i < READS_AT_ONCE && n == FRAME_DATA_MAX && o->credit.available > 0 &&
+			!port_is_busy(port);
+	     i++)
+		n = read_output(o);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 		/* A terminal says EIO when the last one has closed it. */
 		bool is_gone = p->is_socket && (n < 0 || is_hung_up(o->fd));
 
@@ -266,30 +279,43 @@ static void end_input(struct process *p)
 	buffer_clear(&p->in.pending);
 }
 
-/* Write what is pending; what is taken is granted again. */
+/* Write what fits; what is taken is granted again. Return: how much is dealt with */
+static size_t write_input(struct process *p, const char *data, size_t size)
+{
+	struct input *in = &p->in;
+	size_t sent = 0;
+
+	while (sent < size) {
+		ssize_t n = write(in->fd, data + sent, size - sent);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			loop_watch(p->all->loop, in->fd, EPOLLOUT, on_input, p);
+			break;
+		}
+		if (n < 0) {
+			end_input(p);
+			send_end_of_file(p, CHANNEL_STDIN);
+			return size;
+		}
+		sent += (size_t)n;
+	}
+	message_add_credit(port_out(p->all->port), p->stream, CHANNEL_STDIN,
+			   credit_consumed(&in->credit, sent));
+	return sent;
+}
+
+/* Write what is pending, and the end behind it. */
 static void feed(struct process *p)
 {
 	struct input *in = &p->in;
 	static const char end_of_transmission = 4;
 
-	while (p->started && in->fd >= 0 && in->pending.size > 0) {
-		ssize_t n = write(in->fd, in->pending.data, in->pending.size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			loop_watch(p->all->loop, in->fd, EPOLLOUT, on_input, p);
-			return;
-		}
-		if (n < 0) {
-			end_input(p);
-			send_end_of_file(p, CHANNEL_STDIN);
-			return;
-		}
-		buffer_drop(&in->pending, (size_t)n);
-		message_add_credit(port_out(p->all->port), p->stream, CHANNEL_STDIN,
-				   credit_consumed(&in->credit, (size_t)n));
-	}
 	if (!p->started || in->fd < 0)
+		return;
+	if (in->pending.size > 0)
+		buffer_drop(&in->pending, write_input(p, in->pending.data, in->pending.size));
+	if (in->fd < 0 || in->pending.size > 0)
 		return;
 	loop_unwatch(p->all->loop, in->fd);
 	if (!in->ending)
@@ -403,6 +429,8 @@ static int make_stdio(struct process *p, struct launch *l, struct error *err)
 			continue;
 		if (pipe2(pair, O_CLOEXEC) < 0)
 			return error_sys(err, "make a pipe");
+		/* Both ends get much done before the other one has its turn. */
+		(void)fcntl(pair[0], F_SETPIPE_SZ, CREDIT_WINDOW);
 		l->stdio[i] = pair[i == 0 ? 0 : 1];
 		int ours = pair[i == 0 ? 1 : 0];
 		set_nonblock(ours);
@@ -561,9 +589,17 @@ static void on_data(struct process *p, const struct frame *f)
 		cancel(p);
 		return;
 	}
-	if (p->in.fd >= 0 || (p->tty && !p->started))
-		buffer_add(&p->in.pending, f->payload, f->size);
-	feed(p);
+	const char *data = f->payload;
+	size_t size = f->size;
+
+	/* Mostly it is passed on at once, and needs no copy. */
+	if (p->started && p->in.fd >= 0 && p->in.pending.size == 0 && size > 0) {
+		size_t n = write_input(p, data, size);
+		data += n;
+		size -= n;
+	}
+	if (size > 0 && (p->in.fd >= 0 || (p->tty && !p->started)))
+		buffer_add(&p->in.pending, data, size);
 	(void)check_end(p);
 }
 

@@ -291,10 +291,9 @@ static uint64_t skip_hole(struct copy_source *s)
 
 static int next_of_file(struct copy_source *s, struct buffer *out, struct error *err)
 {
-	char chunk[COPY_CHUNK];
 	uint8_t size[8];
 	uint64_t hole = s->at >= s->data ? skip_hole(s) : 0;
-	size_t most = s->data - s->at < sizeof(chunk) ? (size_t)(s->data - s->at) : sizeof(chunk);
+	size_t most = s->data - s->at < COPY_CHUNK ? (size_t)(s->data - s->at) : COPY_CHUNK;
 
 	if (hole > 0) {
 		put_be64(size, hole);
@@ -303,11 +302,11 @@ static int next_of_file(struct copy_source *s, struct buffer *out, struct error 
 		return 1;
 	}
 	/* At the end it is looked whether that has moved. */
-	most = most ? most : sizeof(chunk);
-	ssize_t n = read(s->file, chunk, most);
+	most = most ? most : COPY_CHUNK;
+	ssize_t n = frame_add_read(out, COPY_DATA, 0, 0, s->file, most);
 
 	if (n < 0 && errno == EINTR)
-		n = read(s->file, chunk, most);
+		n = frame_add_read(out, COPY_DATA, 0, 0, s->file, most);
 	if (n < 0)
 		return error_sys(err, "read a file");
 	if (n == 0) {
@@ -316,7 +315,6 @@ static int next_of_file(struct copy_source *s, struct buffer *out, struct error 
 	}
 	s->counts.bytes += (uint64_t)n;
 	s->at += (uint64_t)n;
-	frame_add(out, COPY_DATA, 0, 0, chunk, (size_t)n);
 	return 1;
 }
 

@@ -14,6 +14,7 @@
  */
 #include <assert.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "vminitd/protocol/frame.h"
@@ -52,6 +53,14 @@ void frame_decoder_add(struct frame_decoder *d, const void *data, size_t size)
 {
 	drop_used(d);
 	buffer_add(&d->pending, data, size);
+}
+
+ssize_t frame_decoder_read(struct frame_decoder *d, int fd, size_t size)
+{
+	drop_used(d);
+	ssize_t n = read(fd, buffer_reserve(&d->pending, size), size);
+	buffer_grow(&d->pending, n > 0 ? (size_t)n : 0);
+	return n;
 }
 
 /* Skip to the end of the next marker. Return: whether there was one. */
@@ -113,15 +122,22 @@ int frame_decoder_next(struct frame_decoder *d, struct frame *ret, struct error 
 	return 1;
 }
 
+static void put_header(void *header, uint16_t type, uint16_t channel, uint32_t stream, size_t size)
+{
+	char *at = header;
+
+	put_be32(at, (uint32_t)size);
+	put_be16(at + 4, type);
+	put_be16(at + 6, channel);
+	put_be32(at + 8, stream);
+}
+
 static void add_header(struct buffer *out, uint16_t type, uint16_t channel, uint32_t stream,
 		       size_t size)
 {
 	uint8_t header[FRAME_HEADER_SIZE];
 
-	put_be32(header, (uint32_t)size);
-	put_be16(header + 4, type);
-	put_be16(header + 6, channel);
-	put_be32(header + 8, stream);
+	put_header(header, type, channel, stream, size);
 	buffer_add(out, header, sizeof(header));
 }
 
@@ -132,6 +148,19 @@ void frame_add(struct buffer *out, uint16_t type, uint16_t channel, uint32_t str
 	add_header(out, type, channel, stream, size);
 	if (size > 0)
 		buffer_add(out, payload, size);
+}
+
+ssize_t frame_add_read(struct buffer *out, uint16_t type, uint16_t channel, uint32_t stream, int fd,
+		       size_t size)
+{
+	assert(size <= FRAME_MAX_PAYLOAD && type != FRAME_TYPE_MARKER);
+	char *at = buffer_reserve(out, FRAME_HEADER_SIZE + size);
+	ssize_t n = read(fd, at + FRAME_HEADER_SIZE, size);
+
+	if (n > 0)
+		put_header(at, type, channel, stream, (size_t)n);
+	buffer_grow(out, n > 0 ? FRAME_HEADER_SIZE + (size_t)n : 0);
+	return n;
 }
 
 size_t frame_begin(struct buffer *out, uint16_t type, uint32_t stream)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
@@ -52,6 +53,9 @@ void frame_decoder_release(struct frame_decoder *d);
 void frame_decoder_restart(struct frame_decoder *d);
 /** frame_decoder_add() - feed received bytes; frames lent before are void */
 void frame_decoder_add(struct frame_decoder *d, const void *data, size_t size);
+/** frame_decoder_read() - as frame_decoder_add(), of at most @size bytes that @fd has. Return: as
+ * read() */
+ssize_t frame_decoder_read(struct frame_decoder *d, int fd, size_t size);
 /**
  * frame_decoder_next() - the next whole frame
  *
@@ -65,6 +69,10 @@ int frame_decoder_next(struct frame_decoder *d, struct frame *ret, struct error 
 /** frame_add() - append a whole frame; @size is at most FRAME_MAX_PAYLOAD */
 void frame_add(struct buffer *out, uint16_t type, uint16_t channel, uint32_t stream,
 	       const void *payload, size_t size);
+/** frame_add_read() - append a frame of at most @size bytes that @fd has. Return: as read(); no
+ * frame unless it is more than 0 */
+ssize_t frame_add_read(struct buffer *out, uint16_t type, uint16_t channel, uint32_t stream, int fd,
+		       size_t size);
 /** frame_begin() - append a header whose size comes later. Return: what frame_end() wants */
 size_t frame_begin(struct buffer *out, uint16_t type, uint32_t stream);
 /** frame_end() - fill in the size of what was appended since. Return: 0, or -E_INVALID if it is

@@ -377,6 +377,13 @@ void message_add_data(struct buffer *out, uint32_t stream, enum msg_channel chan
 	frame_add(out, MSG_DATA, (uint16_t)channel, stream, data, size);
 }
 
+ssize_t message_add_read_data(struct buffer *out, uint32_t stream, enum msg_channel channel, int fd,
+			      size_t size)
+{
+	assert(size <= FRAME_DATA_MAX);
+	return frame_add_read(out, MSG_DATA, (uint16_t)channel, stream, fd, size);
+}
+
 void message_add_end_of_file(struct buffer *out, uint32_t stream, enum msg_channel channel)
 {
 	frame_add(out, MSG_END_OF_FILE, (uint16_t)channel, stream, NULL, 0);

@@ -734,6 +734,10 @@ void message_add_empty(struct buffer *out, enum msg_type type, uint32_t stream);
 /** message_add_data() - a MSG_DATA frame; @size is at most FRAME_DATA_MAX */
 void message_add_data(struct buffer *out, uint32_t stream, enum msg_channel channel,
 		      const void *data, size_t size);
+/** message_add_read_data() - the same of at most @size bytes that @fd has. Return: as read(); no
+ * frame unless it is more than 0 */
+ssize_t message_add_read_data(struct buffer *out, uint32_t stream, enum msg_channel channel, int fd,
+			      size_t size);
 void message_add_end_of_file(struct buffer *out, uint32_t stream, enum msg_channel channel);
 /** message_add_credit() - nothing if @bytes is 0, as credit_consumed() returns it */
 void message_add_credit(struct buffer *out, uint32_t stream, enum msg_channel channel,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The frame codec: whole, in pieces, out of step. */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "tests/unit/test.h"
 #include "vminitd/protocol/frame.h"
 
@@ -177,4 +180,38 @@ TEST(frame_over_the_limit_is_taken_back)
 	out.size += FRAME_MAX_PAYLOAD + 1;
 	assert_error(err, E_INVALID, frame_end(&out, begin, &err));
 	assert_int_equal(out.size, before);
+}
+
+TEST(frame_is_read_from_a_descriptor_and_to_one)
+{
+	int pipe_fds[2];
+	static const char text[] = "straight from a pipe";
+	AUTO_BUFFER out = BUFFER_INIT;
+	struct frame_decoder d;
+
+	frame_decoder_init(&d, FRAME_SOCKET);
+	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+	add_text(&out, 20, "before");
+	size_t before = out.size;
+	assert_int_equal(frame_add_read(&out, 19, 2, 9, pipe_fds[0], 100), -1);
+	assert_int_equal(out.size, before);
+	assert_int_equal(out.data[before], '\0');
+	assert_int_equal(write(pipe_fds[1], text, strlen(text)), strlen(text));
+	/* No more than was asked for. */
+	assert_int_equal(frame_add_read(&out, 19, 2, 9, pipe_fds[0], 8), 8);
+	assert_int_equal(frame_add_read(&out, 19, 2, 9, pipe_fds[0], 100), strlen(text) - 8);
+	assert_int_equal(out.data[out.size], '\0');
+
+	assert_int_equal(frame_decoder_read(&d, pipe_fds[0], 7), -1);
+	assert_int_equal(write(pipe_fds[1], out.data, out.size), out.size);
+	while (frame_decoder_read(&d, pipe_fds[0], 7) > 0)
+		;
+	expect(&d, 20, "before");
+	expect(&d, 19, "straight");
+	expect(&d, 19, " from a pipe");
+	expect_nothing(&d);
+	(void)close(pipe_fds[1]);
+	assert_int_equal(frame_add_read(&out, 19, 2, 9, pipe_fds[0], 100), 0);
+	(void)close(pipe_fds[0]);
+	frame_decoder_release(&d);
 }
