@@ -224,7 +224,7 @@ static void take_down(struct keeper *k)
 	frame_decoder_restart(&k->guest_in);
 	buffer_clear(&k->guest_out);
 	buffer_clear(&k->guest_words);
-	k->has_hello = k->is_shut_down = false;
+	k->has_hello = k->is_shut_down = k->wants_boot_log = false;
 	if (again) {
 		boot(k);
 		return;
@@ -544,6 +544,7 @@ void keeper_power_off(struct keeper *k, uint32_t sig, uint32_t grace_ms)
 	cancel(k, &k->start_timer);
 	cancel(k, &k->stop_timer);
 	k->stop_timer = loop_after(k->loop, (uint64_t)grace_ms + POWER_OFF_MS, on_stop_timeout, k);
+	keeper_ask_boot_log(k);
 	if (msg_shutdown_add(&k->guest_out, MSG_SHUTDOWN, REQUEST_SHUTDOWN, &m, &err) < 0)
 		keeper_fail(k, &err);
 }

@@ -139,6 +139,10 @@ static void on_request_answer(struct keeper *k, const struct frame *f)
 			supervise_begin(k);
 		return;
 	}
+	if (f->stream == REQUEST_BOOT_LOG) {
+		keeper_keep_boot_log(k, f);
+		return;
+	}
 	keeper_freeze_answer(k, f);
 	if (health_answer(k, f))
 		return;

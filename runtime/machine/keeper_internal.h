@@ -28,6 +28,7 @@ enum {
 	REQUEST_THAW = 5,
 	REQUEST_TIME = 6,
 	REQUEST_TRACE = 7,
+	REQUEST_BOOT_LOG = 8,
 	REQUEST_FIRST_FREE = 16,
 };
 
@@ -82,6 +83,7 @@ struct keeper {
 	struct buffer guest_out;
 	struct buffer filter; /* packed struct msg_filter; empty = not made yet, or none */
 	bool has_hello, is_shut_down;
+	bool wants_boot_log;       /* asked for before the end, and not there yet */
 	bool is_restored;          /* this boot is none: it comes from a template */
 	bool is_cold;              /* templates have failed it */
 	size_t files_left;         /* of this boot, that the guest has not written yet */
@@ -180,6 +182,11 @@ int keeper_pack_filter(const struct machine_config *m, struct buffer *out,
 int keeper_send_files(struct keeper *k, struct error *err) MUST_CHECK;
 /** keeper_file_done() - the guest wrote one of them */
 void keeper_file_done(struct keeper *k);
+/** keeper_ask_boot_log() - before the end: what the guest's kernel has said, to be kept. Not for
+ * what somebody runs in his terminal, which is to end at once */
+void keeper_ask_boot_log(struct keeper *k);
+/** keeper_keep_boot_log() - it is there, or not */
+void keeper_keep_boot_log(struct keeper *k, const struct frame *f);
 
 /* keeper_client.c: connections */
 

@@ -11,6 +11,10 @@
 #include "base/text.h"
 #include "vminitd/protocol/message.h"
 
+/* What the kernels of the last boots said, in state_dir/boot.log.1 (the last one that ended) and so
+ * on. */
+enum { MACHINE_BOOT_LOGS = 3 };
+
 /* A raw disk; becomes /dev/disk "serial" in the guest (virtio-blk serial, at most 20 bytes). */
 struct machine_disk {
 	char *serial;

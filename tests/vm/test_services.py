@@ -154,6 +154,24 @@ def kernel_log_and_time(home):
     assert abs(guest - time.time()) < 60
 
 
+def earlier_boots(home):
+    """box was killed while paused; it and what was there before say so, also while it runs again. No more than three are kept."""
+    def boot_log(n):
+        return home.run("logs", "-e", "serve", "--boot", "--previous", str(n), "--no-prefix", "box").out
+    for _ in range(4):
+        home.run("start", "-e", "serve", "box", timeout=300)
+        home.run("exec", "-e", "serve", "box", "--", "true")
+        home.run("stop", "-e", "serve", "box", timeout=300)
+    home.run("start", "-e", "serve", "box", timeout=300)
+    assert all("Linux version " in boot_log(n) for n in (1, 2, 3))
+    assert len(list(home.root.glob("**/containers/box/boot.log.*"))) == 3
+    assert all(p.stat().st_mode & 0o777 == 0o600 for p in home.root.glob("**/containers/box/boot.log.*"))
+    assert "Linux version" in logs(home, "--boot", "box")
+    r = home.run("logs", "-e", "serve", "--boot", "--previous", "1", "many")
+    assert r.out == "" and "no log of that boot" in r.err
+    home.fail("logs", "-e", "serve", "--boot", "--previous", "4", "box", code=64)
+
+
 def test_a_running_container_is_asked_and_told(home, project):
     project.write(SPEC.format(image=home.image()))
     home.run("up", cwd=project.path, timeout=300)
@@ -168,3 +186,4 @@ def test_a_running_container_is_asked_and_told(home, project):
     ctrzlib.wait_until("the killed machine has ended", lambda: row(home, "box")["status"].startswith("exited"))
     assert row(home, "box")["exit_code"] == 137
     home.run("logs", "-e", "serve", "--boot", "box")
+    earlier_boots(home)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "orchestrator/cli/container_view.h"
 #include "orchestrator/cli/log_reader.h"
 #include "orchestrator/cli/output.h"
@@ -114,8 +115,25 @@ static bool ask(const struct printing *p, const char *run_dir, uint64_t tail)
 	return true;
 }
 
+/* Of a boot that has ended. */
+static int print_kept(const struct printing *p, const char *folder, uint64_t previous,
+		      uint64_t tail, struct error *err)
+{
+	AUTO_FREE char *path = xasprintf("%s/boot.log.%u", folder, (unsigned)previous);
+	AUTO_BUFFER text = BUFFER_INIT;
+
+	if (!file_exists(path)) {
+		(void)fprintf(stderr, "%s: no log of that boot is kept\n", p->name);
+		return 0;
+	}
+	if (file_read(path, KERNEL_LOG_MAX, &text, err) < 0)
+		return -(int)err->code;
+	print_text(p, buffer_str(&text), text.size, tail);
+	return 0;
+}
+
 int boot_log_print(struct cli *cli, const struct options *o, const struct env_record *env,
-		   uint64_t tail, struct error *err)
+		   uint64_t previous, uint64_t tail, struct error *err)
 {
 	AUTO_VIEWS views = { 0 };
 	AUTO_BUFFER out = BUFFER_INIT;
@@ -130,7 +148,9 @@ int boot_log_print(struct cli *cli, const struct options *o, const struct env_re
 		AUTO_FREE char *folder = env_store_container_dir(&cli->paths, env->id, v->c->name);
 
 		p.name = v->c->name;
-		if (v->status.phase != MACHINE_RUNNING || !ask(&p, run_dir, tail))
+		if (previous > 0)
+			r = print_kept(&p, folder, previous, tail, err);
+		else if (v->status.phase != MACHINE_RUNNING || !ask(&p, run_dir, tail))
 			r = print_console(&p, folder, tail, err);
 	}
 	return r < 0 ? r : out_write(&out, err);

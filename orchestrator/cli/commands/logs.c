@@ -14,6 +14,7 @@
 #include "orchestrator/cli/output.h"
 #include "orchestrator/cli/select.h"
 #include "orchestrator/state/env_store.h"
+#include "runtime/machine/machine.h"
 
 struct logs {
 	struct log_source *sources;
@@ -142,7 +143,7 @@ static int run_logs(struct cli *cli, const struct options *o, struct error *err)
 	AUTO_LOGS l = { 0 };
 	struct log_entries entries = { 0 };
 	char since[LOG_TIME_SIZE + 1] = "";
-	uint64_t tail = 0;
+	uint64_t tail = 0, previous = 0;
 	int r = select_environment(cli, o, &env, err);
 	if (r == 0 && option_number(o, "tail", UINT32_MAX, 0, &tail, err) < 0) {
 		cli->failure_exit = EXIT_USAGE;
@@ -153,12 +154,17 @@ static int run_logs(struct cli *cli, const struct options *o, struct error *err)
 		return cli_usage(
 			cli, ((void)error_clear(err), err),
 			"--since takes how long ago (10m, 2h30m) or a date (2026-01-31T12:00:00)");
-	if (r == 0 && option_given(o, "boot")) {
+	if (r == 0 && option_number(o, "previous", MACHINE_BOOT_LOGS, 0, &previous, err) < 0) {
+		cli->failure_exit = EXIT_USAGE;
+		return -(int)err->code;
+	}
+	if (r == 0 && (option_given(o, "boot") || previous > 0)) {
 		if (option_given(o, "follow") || option_given(o, "since") ||
 		    option_given(o, "timestamps"))
 			return cli_usage(cli, err,
-					 "--boot goes with --tail, --raw, --no-prefix and --json");
-		return boot_log_print(cli, o, &env, tail, err);
+					 "--boot goes with --previous, --tail, --raw, --no-prefix "
+					 "and --json");
+		return boot_log_print(cli, o, &env, previous, tail, err);
 	}
 	if (r == 0)
 		r = choose_sources(&l, cli, o, &env, err);
@@ -187,6 +193,9 @@ static const struct option_def logs_options[] = {
 	  .value = "TIME",
 	  .help = "only lines since then: 10m, 2h, or a date as 2026-01-31T12:00:00 (UTC)" },
 	{ .name = "boot", .help = "what the kernels of their machines said, instead" },
+	{ .name = "previous",
+	  .value = "N",
+	  .help = "with --boot: of the N-th last boot that has ended; 1 to 3 are kept" },
 	{ .name = "timestamps", .letter = 't', .help = "print when each line was written" },
 	{ .name = "no-prefix", .help = "do not print whose line it is" },
 	{ .name = "raw", .help = "do not make control characters visible on a terminal" },
@@ -201,7 +210,10 @@ const struct command cmd_logs = {
 		"when nothing runs, "
 		"until the environment is taken down.\n\n"
 		"With --boot it is the log of the kernel of a container's machine, or, where that "
-		"does not run, what it said last on its console: 256 KiB are kept.",
+		"does not run, what it said last on its console: 256 KiB are kept. Of boots that "
+		"have ended in "
+		"good order it is kept, too, but for what ctrz run ran in a terminal: --boot "
+		"--previous 1 is of the last one.",
 	.options = logs_options,
 	.run = run_logs,
 	.flags = COMMAND_ENVIRONMENT | COMMAND_JSON,
