@@ -215,6 +215,21 @@ def test_a_starter_that_dies_leaves_nothing(machine):
     assert machine.status()["phase"] == "exited" and "stopped while it started" in machine.status()["error"]
 
 
+def test_a_stop_while_it_starts_ends_both(machine):
+    p = subprocess.Popen(machine.args("start", "sleep", "1000", options=["--cold"]), env=machine.env, stderr=subprocess.PIPE)
+    keeper = wait_until("a keeper is there", lambda: [c for c in children(p.pid) if b"__keeper" in cmdline(c)])[0]
+    wait_until("QEMU is there", lambda: children(keeper))
+    wait_until("it can be asked", lambda: (machine.dir / "run" / "keeper.sock").exists())
+    machine.ok("stop")
+    said = p.communicate(timeout=60)[1]
+    assert p.returncode == 125 and b"stopped while it started" in said, said
+    wait_until("the keeper ends", lambda: not is_alive(keeper), 10)
+    assert machine.status()["phase"] == "exited" and not (machine.dir / "run").exists()
+    machine.ok("stop")
+    machine.ok("start", "sleep", "1000")
+    assert machine.ok("exec", "echo", "again") == "again\n"
+
+
 def test_an_attached_machine_ends_with_its_client(machine):
     p = subprocess.Popen(machine.args("run", "sh", "-c", "echo up; sleep 1000"), env=machine.env, stdout=subprocess.PIPE)
     assert p.stdout.readline() == b"up\n"

@@ -92,6 +92,9 @@ def processes(s):
     assert s.sh("plain", "pwd; echo $HOME", options=["-w", "/made/for/it"]) == "/made/for/it\n/root\n"
     assert s.sh("plain", "hostname; cat /etc/hostname; grep -c plain-host /etc/hosts").split() == ["plain-host", "plain-host", "1"]
     assert "xterm" in s.sh("plain", "echo $TERM", options=["-t"])
+    s.sh("plain", "mkdir -p /made/bin; printf '#!/bin/sh\\necho own\\n' >/made/bin/own; chmod 755 /made/bin/own")
+    assert s.exec("plain", "own").code == 127
+    assert s.exec("plain", "own", options=["--env", "PATH=/nowhere:/made/bin:/bin"]).out == "own\n", "looked up where its own PATH says"
     many = [s.home.popen("exec", "plain", "--", "sh", "-c", f"echo {i}", cwd=s.cwd, stdout=subprocess.PIPE) for i in range(50)]
     assert [p.communicate(timeout=300)[0] for p in many] == [b"%d\n" % i for i in range(50)]
     # orphans that end are reaped by process 1, a thousand of them
@@ -170,6 +173,23 @@ def changes(s, project):
     assert s.exec("plain", "unshare", "-n", "true").code == 0, "the filter makes room for the capability"
 
 
+def stopped_with_others_in_it(s):
+    """A command that nobody waits for any more, and one that somebody does; then twice is no error."""
+    left = s.home.popen("exec", "open", "--", "sh", "-c", "trap '' HUP TERM; echo up; while :; do sleep 1; done", cwd=s.cwd,
+                        stdout=subprocess.PIPE)
+    held = s.home.popen("exec", "open", "--", "sh", "-c", "echo up; exec sleep 100000", cwd=s.cwd, stdout=subprocess.PIPE)
+    assert left.stdout.readline() == held.stdout.readline() == b"up\n"
+    left.kill()
+    # a command that is process 1 gets its signal and ends with its own code
+    s.home.run("stop", "open", cwd=s.cwd, timeout=300)
+    s.home.run("stop", "open", cwd=s.cwd)
+    assert [c["exit_code"] for c in s.home.json("ps", "--all", cwd=s.cwd) if c["name"] == "open"] == [7]
+    assert held.wait(timeout=60) == 137
+    for p in (left, held):
+        p.wait()
+        p.stdout.close()
+
+
 def test_the_menu(home, project):
     project.write(SPEC.format(image=home.image()))
     home.run("up", cwd=project.path, timeout=600)
@@ -181,10 +201,7 @@ def test_the_menu(home, project):
     big_input_and_output(s)
     changes(s, project)
     assert "up to date" in home.run("up", cwd=project.path).out
-    # a command that is process 1 gets its signal and ends with its own code; twice is no error
-    home.run("stop", "open", cwd=project.path, timeout=300)
-    home.run("stop", "open", cwd=project.path)
-    assert [c["exit_code"] for c in home.json("ps", "--all", cwd=project.path) if c["name"] == "open"] == [7]
+    stopped_with_others_in_it(s)
     home.run("down", cwd=project.path, timeout=300)
 
 
