@@ -324,6 +324,8 @@ static void on_spawn(const struct frame *f, const char *mode)
 	if (f->stream == STREAM_MAIN) {
 		send_number(STARTED, 0, f->stream, 1);
 		credit = 256 * 1024;
+	} else if (strcmp(mode, "die") == 0) {
+		_exit(1);
 	} else if (strcmp(mode, "overrun") == 0) {
 		overrun(f->stream);
 	} else {

@@ -99,6 +99,15 @@ def test_more_output_than_it_has_credit_for_ends_the_machine(machine):
     assert "more data than it had credit for" in machine.status()["error"]
 
 
+def test_an_agent_that_dies_takes_its_machine_along_and_the_host_knows_at_once(machine):
+    machine.ok("start", "true", options=mode("die"))
+    r = machine.call("exec", "true", timeout=30)
+    assert r.returncode == 125, r
+    wait_until("the machine is over", lambda: machine.status()["phase"] == "exited", 10)
+    assert "Attempted to kill init" in machine.status()["error"], machine.status()
+    assert not (machine.dir / "run").exists()
+
+
 def test_lies_are_told_or_ignored_and_nothing_is_written_elsewhere(machine):
     machine.ok("start", "true", options=mode("liar"))
     target = machine.dir / "target"
