@@ -43,7 +43,7 @@ uint64_t trace_now(void)
 /* Tabs and line ends part what is written. */
 static void add_word(char *line, size_t *at, const char *word)
 {
-	for (size_t i = 0; word[i] && i < NAME_SIZE - 1; i++)
+	for (size_t i = 0; i < NAME_SIZE - 1 && word[i]; i++)
 		line[(*at)++] = (unsigned char)word[i] < ' ' || word[i] == 0x7f ? ' ' : word[i];
 	line[(*at)++] = '\t';
 }

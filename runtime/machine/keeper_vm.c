@@ -243,6 +243,8 @@ static int start(struct vm *vm, enum vm_origin origin, const struct template *te
 	loop_watch(vm->loop, vm->qemu.console_fd, EPOLLIN, on_console, vm);
 	loop_watch(vm->loop, vm->qemu.stderr_fd, EPOLLIN, on_stderr, vm);
 	watch_agent(vm, NULL);
+	if (origin == VM_RESTORE && vm_copy_memory(vm, template, err) < 0)
+		return -(int)err->code;
 	vm->qmp = qmp_new(vm->loop, take_fd(&vm->qemu.qmp_fd), on_qmp_event, on_qmp_closed, vm);
 	if (origin != VM_BOOT && attach_seated(vm, origin == VM_TEMPLATE, err) < 0)
 		return -(int)err->code;
@@ -296,6 +298,7 @@ void vm_free(struct vm *vm)
 	if (!vm)
 		return;
 	unwatch_all(vm);
+	vm_copying_end(vm);
 	qmp_free(vm->qmp);
 	qemu_process_end(&vm->qemu);
 	vm_free_devices(vm);

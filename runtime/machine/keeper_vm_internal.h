@@ -24,6 +24,7 @@ struct vm {
 	uint64_t memory_bytes;
 	int inotify_fd; /* tells of switches that start anew */
 	struct vm_step *steps;
+	struct copying *copying;  /* owned; of a template's memory; NULL = none */
 	bool has_migrated;        /* its state has come, or was written */
 	void (*saved)(void *arg); /* vm_save()'s */
 	void *saved_arg;
@@ -40,9 +41,13 @@ void vm_tell_end(struct vm *vm, enum error_code code, const char *what);
 
 /* keeper_warm.c */
 
-/** vm_restore() - fill the memory and queue the commands that bring the state in; what is queued
- * behind them waits for that */
+/** vm_copy_memory() - begin to fill the memory. @template is lent for the call */
+int vm_copy_memory(struct vm *vm, const struct template *template, struct error *err) MUST_CHECK;
+/** vm_restore() - after that: queue the commands that bring the state in; what is queued behind
+ * them waits for that */
 int vm_restore(struct vm *vm, const struct template *template, struct error *err) MUST_CHECK;
+/** vm_copying_end() - wait for a copy that is under way; nothing of it is there any more */
+void vm_copying_end(struct vm *vm);
 /** vm_migrated() - QEMU says how the state comes or goes */
 void vm_migrated(struct vm *vm, const char *status);
 

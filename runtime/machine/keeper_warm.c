@@ -7,11 +7,19 @@
  * memory out, which is a file. The stream comes and goes through a descriptor; a regular file never
  * makes QEMU wait. Its end is an event. Until then no further command is sent: QEMU takes a
  * device_add while the state still comes, which then overwrites what the slot knows of it.
+ *
+ * The memory is copied by a thread, while QEMU loads and is given its devices: it does not look at
+ * the memory before the state comes.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fd.h"
 #include "base/text.h"
 #include "base/trace.h"
 #include "runtime/machine/keeper_vm_internal.h"
@@ -54,6 +62,89 @@ static int copy_fd(int fd, struct error *err)
 	return copy < 0 ? error_sys(err, "copy a descriptor") : copy;
 }
 
+struct copying {
+	pthread_t thread;
+	bool is_started;
+	int from, to; /* the first is owned */
+	int done;     /* owned: readable when it has ended */
+	uint64_t bytes, begin_us, end_us;
+	bool has_failed;
+	struct error err;
+};
+
+static void *copy(void *arg)
+{
+	struct copying *c = arg;
+	const uint64_t one = 1;
+
+	c->has_failed = memory_copy(c->from, c->to, c->bytes, &c->err) < 0;
+	c->end_us = trace_now();
+	/* It cannot be full. */
+	if (write(c->done, &one, sizeof(one)) < 0)
+		abort();
+	return NULL;
+}
+
+void vm_copying_end(struct vm *vm)
+{
+	struct copying *c = vm->copying;
+
+	if (!c)
+		return;
+	if (c->is_started)
+		(void)pthread_join(c->thread, NULL);
+	if (c->done >= 0) {
+		loop_unwatch(vm->loop, c->done);
+		(void)close(c->done);
+	}
+	cleanup_close(&c->from);
+	error_clear(&c->err);
+	free(c);
+	vm->copying = NULL;
+}
+
+static void on_copied(void *arg, uint32_t events)
+{
+	struct vm *vm = arg;
+	struct copying *c = vm->copying;
+	AUTO_FREE char *why = c->has_failed ? xstrdup(error_message(&c->err)) : NULL;
+
+	(void)events;
+	trace_note("memory", "copy the memory", c->begin_us, c->end_us);
+	vm_copying_end(vm);
+	/* Whatever it is, a boot does without it. */
+	if (why)
+		vm_tell_end(vm, E_INTEGRITY, why);
+	else
+		qmp_resume(vm->qmp, "wait for the memory");
+}
+
+static int start_copy(struct vm *vm, const struct template *template, struct error *err)
+{
+	struct copying *c = xcalloc(1, sizeof(*c));
+
+	*c = (struct copying){ .from = copy_fd(template->memory_fd, err),
+			       .to = vm->qemu.memory_fd,
+			       .done = -1,
+			       .bytes = template->memory_bytes,
+			       .begin_us = trace_now(),
+			       .err = ERROR_INIT };
+	vm->copying = c;
+	if (c->from < 0)
+		return -(int)err->code;
+	c->done = eventfd(0, EFD_CLOEXEC);
+	if (c->done < 0)
+		return error_sys(err, "make an eventfd");
+	int r = pthread_create(&c->thread, NULL, copy, c);
+	if (r != 0) {
+		errno = r;
+		return error_sys(err, "start a thread");
+	}
+	c->is_started = true;
+	loop_watch(vm->loop, c->done, EPOLLIN, on_copied, vm);
+	return 0;
+}
+
 int vm_restore(struct vm *vm, const struct template *template, struct error *err)
 {
 	static const char doing[] = "start from";
@@ -62,12 +153,16 @@ int vm_restore(struct vm *vm, const struct template *template, struct error *err
 	if (fd < 0)
 		return fd;
 	set_capabilities(vm, doing);
+	qmp_pause(vm->qmp);
 	pass_state(vm, doing, "migrate-incoming", fd);
 	qmp_pause(vm->qmp);
-	TRACE("copy the memory");
-	/* QEMU loads meanwhile; it does not look at the memory before the state comes. */
-	if (memory_copy(template->memory_fd, vm->qemu.memory_fd, template->memory_bytes, err) < 0) {
-		err->code = E_INTEGRITY; /* whatever it is, a boot does without it */
+	return 0;
+}
+
+int vm_copy_memory(struct vm *vm, const struct template *template, struct error *err)
+{
+	if (start_copy(vm, template, err) < 0) {
+		vm_copying_end(vm);
 		return -(int)err->code;
 	}
 	return 0;
@@ -105,5 +200,5 @@ void vm_migrated(struct vm *vm, const char *status)
 	if (vm->saved)
 		vm->saved(vm->saved_arg);
 	else
-		qmp_resume(vm->qmp);
+		qmp_resume(vm->qmp, "load the state");
 }

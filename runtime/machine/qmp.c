@@ -283,12 +283,18 @@ void qmp_pause(struct qmp *q)
 		c->pauses = true;
 }
 
-void qmp_resume(struct qmp *q)
+void qmp_resume(struct qmp *q, const char *waited_for)
 {
-	if (q->sent)
-		q->first->pauses = false;
-	if (q->paused)
-		note(q, "load the state");
-	q->paused = false;
-	send_next(q);
+	struct command *c = q->first;
+
+	if (q->paused) {
+		note(q, waited_for);
+		q->paused = false;
+		send_next(q);
+		return;
+	}
+	while (c && !c->pauses)
+		c = c->next;
+	if (c)
+		c->pauses = false;
 }

@@ -72,7 +72,8 @@ void qmp_execute(struct qmp *q, const char *command, struct json *arguments, int
 
 /** qmp_pause() - when the command queued last has succeeded no other is sent before qmp_resume() */
 void qmp_pause(struct qmp *q);
-/** qmp_resume() - also before the answer came, if that is under way */
-void qmp_resume(struct qmp *q);
+/** qmp_resume() - end the pause that is, or else the next that would be. @waited_for: for a trace
+ */
+void qmp_resume(struct qmp *q, const char *waited_for);
 
 #endif

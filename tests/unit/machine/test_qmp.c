@@ -228,13 +228,13 @@ static void pause_and_resume(bool early)
 	qmp_execute(f.qmp, "cont", NULL, -1, on_reply, &f.seen);
 	(void)hear(&f, text, sizeof(text));
 	if (early)
-		qmp_resume(f.qmp);
+		qmp_resume(f.qmp, "it");
 	say(&f, "{\"return\": {}, \"id\": 2}\n");
 	assert_int_equal(f.seen.replies.count, 1);
 	if (!early) {
 		(void)hear(&f, text, sizeof(text));
 		assert_string_equal(text, "");
-		qmp_resume(f.qmp);
+		qmp_resume(f.qmp, "it");
 	}
 	(void)hear(&f, text, sizeof(text));
 	assert_string_equal(text, "{\"execute\":\"cont\",\"id\":3}\n");
