@@ -2,10 +2,14 @@
 """Fixtures of the machine tests: a private ctrz home with a kernel and an image, and proof that no process stays behind."""
 import os
 import shutil
+import signal
 
 import pytest
 
 import ctrzlib
+
+# A job in the background of a shell ignores it, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -134,7 +134,7 @@ def disks(home, project):
         assert disk_tool("debugfs", "-R", "cat upper/kept", copy) == "before\n"
         assert [p.stdout.readline() for _ in range(20)] == [b"beat\n"] * 20
         home.fail("freeze", "-e", "serve", "box", "--", "sh", "-c", "exit 7", code=7)
-        assert "no-such-command" in home.fail("freeze", "-e", "serve", "box", "--", "no-such-command", code=127).err
+        assert "no-such-command" in home.fail("freeze", "-e", "serve", "box", "--", "/nowhere/no-such-command", code=127).err
         assert [p.stdout.readline() for _ in range(20)] == [b"beat\n"] * 20
         assert "may not be whole" in home.fail("freeze", "-e", "serve", "box", "--", "sleep", "31", code=1).err
         assert [p.stdout.readline() for _ in range(20)] == [b"beat\n"] * 20
