@@ -148,8 +148,11 @@ static void send_next(struct qmp *q)
 	if (!c || q->sent || q->paused || !q->greeted || q->fd < 0)
 		return;
 	q->sent = true;
+	/* That QEMU is gone is as if it had closed the connection: the process tells why. */
 	if (unix_send(q->fd, c->line, strlen(c->line), &c->fd, c->fd >= 0, &err) < 0)
-		close_connection(q, error_message(&err));
+		close_connection(q, err.sys_errno == EPIPE || err.sys_errno == ECONNRESET
+					    ? NULL
+					    : error_message(&err));
 	if (c->fd >= 0)
 		(void)close(take_fd(&c->fd));
 }

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Fixtures of the registry tests."""
 import os
+import signal
 
 import pytest
 
 import ocilib
+
+# A job in the background of a shell ignores it, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from fault_server import FaultServer
 
 

@@ -136,13 +136,17 @@ def full_screen(t):
     t.sees(INSIDE)
 
 
-def keys_for_the_guest(t):
+def keys_for_the_guest(t, home):
     """Ctrl-C, Ctrl-Z, Ctrl-D and Ctrl-\\ belong to the guest."""
-    t.says("sleep 1000")
+    def begins(command):
+        """A key that comes before it runs is the shell's, which reads keys as they are."""
+        t.says(command)
+        ctrzlib.wait_until(f"{command} runs", lambda: command in home.run("exec", "-e", "term", "box", "--", "ps").out)
+    begins("sleep 1000")
     t.keys("C-c")
     t.says("echo code-$?")
     t.sees("code-130")
-    t.says("sleep 2000")
+    begins("sleep 2000")
     t.keys("C-z")
     t.sees(r"Stopped\s+sleep 2000")
     t.says("kill %1; fg; echo code-$?")
@@ -170,7 +174,7 @@ def test_a_real_terminal(home, project, terminal):
     t.sees(INSIDE)
     assert "-icanon" in t.modes()
     full_screen(t)
-    keys_for_the_guest(t)
+    keys_for_the_guest(t, home)
 
     # Ctrl-P alone belongs to the shell; with Ctrl-Q behind it the shell is left, and goes on.
     t.says("sleep 3456 & echo pid-$!")
@@ -199,6 +203,7 @@ def test_a_real_terminal(home, project, terminal):
     t.says(ctrz + "exec -t -i --detach-keys none --env PS1='box> ' -e term box sh; echo code-$?")
     t.sees(INSIDE)
     t.keys("C-p", "C-q", "C-c")
+    t.sees(r"\^C\nbox>\n*\Z")
     t.keys("C-d")
     t.sees("code-130\nhost>\n*\\Z")
     assert t.modes() == cooked
