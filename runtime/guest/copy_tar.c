@@ -377,6 +377,11 @@ static int write_leave(struct tar_sink *t, struct error *err)
 {
 	if (!t->in_file && t->open.count == 0)
 		return broken(err);
+	/* Its size is written already, and what is missing would be filled up with zeros: as many
+	 * as a guest likes to say. */
+	if (t->in_file && t->left > 0)
+		return error_set(err, E_CONFLICT,
+				 "a file became shorter while it was copied; copy again");
 	if (!t->in_file) {
 		free(t->open.items[--t->open.count]);
 		t->open.items[t->open.count] = NULL;

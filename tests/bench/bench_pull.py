@@ -73,11 +73,11 @@ def podman_once(folder, name):
 def peaks(folder, name):
     """Peak MiB of a pull, ours and podman's."""
     home, env = home_of(folder)
-    ours = figures.once([CTRZ, "image", "pull", "-q", name], env=env)[2]
+    ours = figures.peak([CTRZ, "image", "pull", "-q", name], env=env)
     shutil.rmtree(home)
     root = pathlib.Path(tempfile.mkdtemp(dir=folder))
     podman = [*LIMITS, "podman", "--runtime", "runc", "--root", root / "root", "--runroot", root / "run"]
-    theirs = figures.once([*podman, "pull", "-q", "--tls-verify=false", name])[2]
+    theirs = figures.peak([*podman, "pull", "-q", "--tls-verify=false", name])
     subprocess.run([*map(str, podman), "system", "reset", "--force"], check=False, capture_output=True)
     shutil.rmtree(root, ignore_errors=True)
     return ours, theirs
@@ -99,7 +99,7 @@ def run(runs):
                          "podman pull", GOAL) and ok
         again = statistics.median(o[2] for o, _ in seen)
         ours_peak, peer_peak = peaks(temp, name)
-        print(f"peak memory {ours_peak:.0f} MiB, podman pull {peer_peak:.0f} MiB")
+        ok = figures.row("the same, peak memory", ours_peak, peer_peak, "podman pull", 1, "MiB") and ok
         ok = figures.limit("pull of an unchanged tag", again * 1000, AGAIN_SECONDS * 1000, "ms") and ok
     return ok
 

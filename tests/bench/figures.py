@@ -4,6 +4,7 @@ import os
 import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -29,6 +30,22 @@ def once(argv, *, env=None, check=None):
         if p.returncode != 0 or (check and not check(out.read())):
             raise BenchError(f"{' '.join(map(str, argv))}: exit code {p.returncode}\n{err.read().decode(errors='replace')[-2000:]}")
     return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+# A process begins with the peak of the one it was forked from, so that a large parent hides it: a small one stands between.
+PEAK = """import os, sys
+_, status, used = os.wait4(os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)]), 0)
+print(used.ru_maxrss / 1024)
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
+"""
+
+
+def peak(argv, *, env=None):
+    """Peak MiB of one run of a command, which must exit with 0."""
+    r = subprocess.run([sys.executable, "-S", "-c", PEAK, *map(str, argv)], env=env, capture_output=True, text=True, check=False)
+    if r.returncode:
+        raise BenchError(f"{' '.join(map(str, argv))}: failed\n{r.stderr[-2000:]}")
+    return float(r.stdout)
 
 
 def medians(runs, **commands):

@@ -15,6 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+enum { HOLE_MAX = 1 << 24 };
 enum { CONTENTS = 1, TO_MISSING = 2, AS_TAR = 8 };
 
 static char folder[] = "/tmp/ctrz-fuzz-copy-XXXXXX";
@@ -88,8 +89,10 @@ static void try_tar(const uint8_t *data, size_t size)
 		abort();
 	frame_decoder_init(&d, FRAME_SOCKET);
 	frame_decoder_add(&d, data, size);
+	/* A hole is written as the zeros it stands for, which takes its time. */
 	while (r > 0 && (r = frame_decoder_next(&d, &f, &err)) > 0)
-		r = tar_sink_frame(t, &f, &err);
+		r = f.type == COPY_HOLE && copy_hole(&f) > HOLE_MAX ? 0
+								    : tar_sink_frame(t, &f, &err);
 	frame_decoder_release(&d);
 	tar_sink_free(t);
 	(void)close(fd);
