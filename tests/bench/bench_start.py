@@ -90,6 +90,7 @@ def own_kernel():
 
 def commands_of(home, folder, layout_disk, podman):
     """name -> (argv, environment, check) of what is timed on the default kernel of a home."""
+    home.run("run", "--rm", ctrzlib.IMAGE, "true")  # makes the initramfs of this vminitd, if it is not there
     kernel, = (k for k in home.json("kernel", "ls") if k["default"])
     initrd = bare_initrd(pathlib.Path(kernel["initrd"]), folder)
     upper = folder / "upper"
