@@ -393,6 +393,34 @@ def test_a_host_of_another_version_is_refused_and_told_why(box):
     assert g.power_off() == 0
 
 
+def test_a_hostile_host_gets_no_further_than_the_agent(box):
+    """A thousand frames of any type with payloads that are broken, and bytes between them that are none: the next host that speaks
+    properly is answered by the same boot. CTRZ_TEST_ROUNDS asks for more than 40 rounds of it."""
+    g, rng = box.boot(), random.Random(7)
+    g.must(h.SETUP, h.setup(LAYERS))
+    assert g.begin(SLEEPER, stream=MAIN, main=True).pid
+    first, handle = g.hello["nonce"], g.handle
+    g.handle = lambda kind, *rest: handle(kind, *rest) if kind == h.HELLO else None
+    samples = [h.setup(LAYERS), h.spawn(["true"], env=["A=b"]), h.limits(1 << 30, 100), h.texts(["a"]), h.text("x" * 300), h.u64(1), b""]
+
+    def payload():
+        data = bytearray(rng.choice(samples))
+        for _ in range(rng.randrange(4) if data else 0):
+            data[rng.randrange(len(data))] = rng.choice((0, 1, 0x7f, 0xff, rng.randrange(256)))
+        return bytes(data[:rng.randrange(len(data) + 1)] if rng.random() < 0.2 else data)
+    kinds = [k for k in range(100) if k != h.SHUTDOWN]  # which is obeyed
+    for i in range(int(os.environ.get("CTRZ_TEST_ROUNDS", "40"))):
+        for _ in range(25):
+            g.send(rng.choice(kinds), rng.choice((0, 1, 2, 7, 0xffffffff)), payload(), rng.randrange(5))
+        if rng.random() < 0.5:
+            g.pending += rng.randbytes(rng.randrange(3000))
+        g.hello, g.seeking = None, True
+        g.pending += b"\xff" * (1 << 18) + h.MARKER + struct.pack(">IHHIQ", 8, h.SYNC, 0, 0, 5000 + i)
+        g.until(lambda number=5000 + i: g.hello and g.hello["host_nonce"] == number)
+        assert g.hello["nonce"] == first and g.hello["is_set_up"]
+    assert "panic" not in g.console_text()
+
+
 def test_missing_devices_are_named(box):
     g = box.boot()
     wanted = h.setup([*LAYERS, h.disk("absent", 2, "/data")], nics=[h.nic("02:00:00:00:00:09", "10.0.0.1", 24)],
