@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+/** clock_us() - CLOCK_MONOTONIC in microseconds */
+uint64_t clock_us(void);
 /** clock_ms() - CLOCK_MONOTONIC in milliseconds */
 uint64_t clock_ms(void);
 /** clock_unix_ms() - CLOCK_REALTIME, milliseconds since 1970 */

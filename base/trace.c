@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 enum { NAME_SIZE = 64, LINE_SIZE = 320 };
 
@@ -32,12 +33,7 @@ void trace_as(const char *process, const char *thread)
 
 uint64_t trace_now(void)
 {
-	struct timespec ts = { 0 };
-
-	if (out_fd < 0)
-		return 0;
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	return out_fd < 0 ? 0 : clock_us();
 }
 
 /* Tabs and line ends part what is written. */

@@ -26,7 +26,7 @@ struct phase {
 
 struct phases {
 	struct phase *items;
-	size_t count;
+	size_t count, room;
 };
 
 /* Cuts @text at the next @end. Return: what was before it, or NULL if there is none */
@@ -63,14 +63,10 @@ static int by_time(const void *a, const void *b)
 
 static void read_lines(char *text, struct phases *ret)
 {
-	size_t room = 0;
 	char *line;
 
 	while ((line = cut(&text, '\n'))) {
-		if (ret->count == room) {
-			room = room ? 2 * room : 64;
-			ret->items = xrealloc(ret->items, room * sizeof(*ret->items));
-		}
+		GROW_ARRAY(ret->items, ret->count, ret->room);
 		if (read_line(line, &ret->items[ret->count]))
 			ret->count++;
 	}

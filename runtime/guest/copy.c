@@ -14,7 +14,6 @@ struct copy {
 	const struct copy_frames *from; /* NULL = out */
 	const struct copy_sink *to;
 	struct buffer pending;
-	size_t used;
 	bool has_ended; /* all of from is pending, or it failed */
 	struct frame_decoder in;
 	bool is_done;
@@ -27,8 +26,6 @@ static size_t give(void *arg, void *data, size_t room)
 {
 	struct copy *c = arg;
 
-	buffer_drop(&c->pending, c->used);
-	c->used = 0;
 	while (c->pending.size < room && !c->has_ended) {
 		int r = c->from->next(c->from->arg, &c->pending, &c->failure);
 
@@ -36,9 +33,9 @@ static size_t give(void *arg, void *data, size_t room)
 			buffer_clear(&c->pending);
 		c->has_ended = r <= 0;
 	}
-	size_t n = c->pending.size - c->used < room ? c->pending.size - c->used : room;
-	memcpy(data, buffer_str(&c->pending) + c->used, n);
-	c->used += n;
+	size_t n = c->pending.size < room ? c->pending.size : room;
+	memcpy(data, buffer_str(&c->pending), n);
+	buffer_drop(&c->pending, n);
 	return n;
 }
 

@@ -103,15 +103,6 @@ static int go_to(struct tar_frames *t, const struct strlist *names, size_t depth
 	return 0;
 }
 
-static char *join(const struct strlist *names)
-{
-	AUTO_BUFFER path = BUFFER_INIT;
-
-	for (size_t i = 0; i < names->count; i++)
-		buffer_printf(&path, "%s%s", i > 0 ? "/" : "", names->items[i]);
-	return buffer_steal(&path);
-}
-
 /* The file that a hard link is another name of: it must have come before, and still be there. */
 static int number_of(struct tar_frames *t, const struct strlist *names, const struct tar_entry *e,
 		     uint32_t *ret, struct error *err)
@@ -120,7 +111,7 @@ static int number_of(struct tar_frames *t, const struct strlist *names, const st
 
 	if (split(e->link_name, &others, err) < 0)
 		return -(int)err->code;
-	AUTO_FREE char *path = join(&others), *own = join(names);
+	AUTO_FREE char *path = strlist_join(&others, "/"), *own = strlist_join(names, "/");
 	uintptr_t number = (uintptr_t)map_get(&t->numbers, path);
 	if (number == 0 || map_get(&t->numbers, t->files.items[number - 1]) != (void *)number)
 		return error_set(err, E_INVALID,
@@ -136,7 +127,7 @@ static int number_of(struct tar_frames *t, const struct strlist *names, const st
 static uint32_t remember(struct tar_frames *t, const struct strlist *names,
 			 const struct tar_entry *e)
 {
-	AUTO_FREE char *path = join(names);
+	AUTO_FREE char *path = strlist_join(names, "/");
 	uintptr_t number = 0;
 
 	if (e->type == TAR_FILE && t->files.count < COPY_SAME_MAX) {

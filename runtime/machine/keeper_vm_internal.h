@@ -41,7 +41,8 @@ void vm_tell_end(struct vm *vm, enum error_code code, const char *what);
 
 /* keeper_warm.c */
 
-/** vm_copy_memory() - begin to fill the memory. @template is lent for the call */
+/** vm_copy_memory() - begin to fill the memory. @template is lent for the call; what is left of a
+ * failure is vm_copying_end()'s */
 int vm_copy_memory(struct vm *vm, const struct template *template, struct error *err) MUST_CHECK;
 /** vm_restore() - after that: queue the commands that bring the state in; what is queued behind
  * them waits for that */

@@ -119,7 +119,7 @@ static void on_copied(void *arg, uint32_t events)
 		qmp_resume(vm->qmp, "wait for the memory");
 }
 
-static int start_copy(struct vm *vm, const struct template *template, struct error *err)
+int vm_copy_memory(struct vm *vm, const struct template *template, struct error *err)
 {
 	struct copying *c = xcalloc(1, sizeof(*c));
 
@@ -156,15 +156,6 @@ int vm_restore(struct vm *vm, const struct template *template, struct error *err
 	qmp_pause(vm->qmp);
 	pass_state(vm, doing, "migrate-incoming", fd);
 	qmp_pause(vm->qmp);
-	return 0;
-}
-
-int vm_copy_memory(struct vm *vm, const struct template *template, struct error *err)
-{
-	if (start_copy(vm, template, err) < 0) {
-		vm_copying_end(vm);
-		return -(int)err->code;
-	}
 	return 0;
 }
 

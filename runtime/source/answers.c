@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/source/answers.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/bytes.h"
 #include "base/digest/digest.h"
 #include "base/file.h"
 
@@ -132,7 +130,6 @@ int answers_parse(const char *text, size_t size, struct answers *ret, struct err
 	while (c.at < c.end)
 		if (!take_answer(&c, ret)) {
 			map_release(&ret->by_path, answer_free);
-			ret->by_path = (struct map){ 0 };
 			ret->bytes = 0;
 			return error_set(err, E_INVALID, "malformed at byte %zu",
 					 (size_t)(c.at - text));

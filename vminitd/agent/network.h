@@ -5,8 +5,7 @@
 
 #include "vminitd/protocol/message.h"
 
-/** network_loopback() - bring lo up, and let the container ping and use low ports as images expect
- */
+/** network_loopback() - bring lo up */
 int network_loopback(struct error *err) MUST_CHECK;
 /** network_no_ipv6() - interfaces that are there or come later have none unless they are given an
  * address, and never one from a router */

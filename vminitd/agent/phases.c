@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "vminitd/agent/phases.h"
 
@@ -22,14 +22,6 @@ static uint32_t request_id;
 static uint64_t booted_us, spoke_us, received_us, last_us;
 static bool is_child;
 
-static uint64_t now_us(void)
-{
-	struct timespec ts = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void add(const char *name, bool is_process, uint64_t begin_us, uint64_t end_us)
 {
 	uint32_t at = atomic_load(&list->count);
@@ -43,13 +35,13 @@ static void add(const char *name, bool is_process, uint64_t begin_us, uint64_t e
 
 void phases_booted(void)
 {
-	booted_us = now_us();
+	booted_us = clock_us();
 }
 
 void phases_spoke(void)
 {
 	if (spoke_us == 0)
-		spoke_us = now_us();
+		spoke_us = clock_us();
 }
 
 void phases_forget_boot(void)
@@ -67,7 +59,7 @@ void phases_start(uint32_t request)
 		return;
 	}
 	request_id = request;
-	received_us = last_us = now_us();
+	received_us = last_us = clock_us();
 	if (booted_us > 0) {
 		add("the kernel boots", false, 0, booted_us);
 		add("the agent begins", false, booted_us, spoke_us);
@@ -78,7 +70,7 @@ void phase_done(const char *name)
 {
 	if (!list)
 		return;
-	uint64_t now = now_us();
+	uint64_t now = clock_us();
 	add(name, is_child, last_us, now);
 	last_us = now;
 }
@@ -93,7 +85,7 @@ void phases_in_child(void)
 {
 	is_child = true;
 	if (list)
-		last_us = now_us();
+		last_us = clock_us();
 }
 
 /* The last phase of a child, which cannot tell it, begins where its last but one ended. */
@@ -106,7 +98,7 @@ static void add_exec(void)
 		if (list->items[i].is_process)
 			begin_us = list->items[i].end_us;
 	if (begin_us > 0)
-		add("exec", true, begin_us, now_us());
+		add("exec", true, begin_us, clock_us());
 }
 
 void phases_answer(struct buffer *out)
@@ -117,7 +109,7 @@ void phases_answer(struct buffer *out)
 		return;
 	add_exec();
 	struct msg_traced m = { .received_us = received_us,
-				.sent_us = now_us(),
+				.sent_us = clock_us(),
 				.phases = list->items,
 				.phase_count = atomic_load(&list->count) };
 	if (msg_traced_add(out, MSG_TRACED, request_id, &m, &err) < 0)

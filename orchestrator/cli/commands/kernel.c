@@ -166,7 +166,7 @@ static const struct option_def kernel_build_options[] = {
 static const struct command cmd_kernel_build = {
 	.name = "build",
 	.operands = "[SOURCE]",
-	.summary = "build a small kernel from source, which starts in a third of the time",
+	.summary = "build a small kernel from source, which starts in less than half of the time",
 	.text = "SOURCE is an archive of Linux's source; by default the newest that a package "
 		"linux-source of Debian left in /usr/src. Everything guests need is built in, and "
 		"nothing else. The kernel becomes the default. It takes minutes and 2 GB below the "
