@@ -5,14 +5,18 @@
  *
  * Nothing of a run is recorded as an environment. Its folder below the state folder is named by the
  * ids of its two run folders and locked while the command lives. The machine is attached to the
- * command by a socket and the switch by a pipe: when the command dies, however, both end. What
- * files a killed command leaves, the next run removes: it finds folders that nobody locks.
+ * command by a socket and the switch by a pipe: when the command dies, however, both end. A signal
+ * that ends it starts another program of ours, which removes the files. Those of a command that was
+ * killed in a way that it cannot notice the next run removes: it finds folders that nobody locks.
  */
 #include "orchestrator/apply/run_once.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,6 +29,12 @@
 #include "orchestrator/state/env_store.h"
 
 #define NETWORK "default"
+
+enum {
+	NAME_LENGTH = 2 * (RUN_ID_SIZE - 1) + 1, /* of a run's folder */
+	TIDY_MS = 10,
+	TIDY_TRIES = 1000,
+};
 
 struct run_once {
 	const struct host_paths *paths; /* lent */
@@ -55,23 +65,92 @@ static void remove_files(const char *dir, const char *machine_run, const char *n
 		error_ignore(&err, "remove a run's folder");
 }
 
-/* Remove what killed commands left. */
+/* Remove what a command left that no longer lives. */
+static void sweep_one(const struct host_paths *paths, const char *name)
+{
+	AUTO_FREE char *parent = runs_dir(paths);
+	AUTO_FREE char *dir = path_join(parent, name);
+	AUTO_FREE char *lock = path_join(dir, "lock");
+	const char *dash = strchr(name, '-');
+
+	if (!dash || strlen(name) != NAME_LENGTH || lock_is_held(lock))
+		return;
+	AUTO_FREE char *machine_id = xstrndup(name, (size_t)(dash - name));
+	AUTO_FREE char *machine_run = env_store_run_dir(paths, machine_id);
+	AUTO_FREE char *network_run = env_store_run_dir(paths, dash + 1);
+	remove_files(dir, machine_run, network_run);
+}
+
 static void sweep(const struct host_paths *paths)
 {
 	AUTO_FREE char *parent = runs_dir(paths);
 	AUTO_DIR DIR *d = opendir(parent);
 	for (struct dirent *e;
-	     d && (e = readdir(d));) { /* NOLINT(concurrency-mt-unsafe): ours alone */
-		AUTO_FREE char *dir = path_join(parent, e->d_name);
-		AUTO_FREE char *lock = path_join(dir, "lock");
-		char *dash = strchr(e->d_name, '-');
-		if (!dash || strlen(e->d_name) != 2 * (RUN_ID_SIZE - 1) + 1 || lock_is_held(lock))
-			continue;
-		AUTO_FREE char *machine_id = xstrndup(e->d_name, (size_t)(dash - e->d_name));
-		AUTO_FREE char *machine_run = env_store_run_dir(paths, machine_id);
-		AUTO_FREE char *network_run = env_store_run_dir(paths, dash + 1);
-		remove_files(dir, machine_run, network_run);
+	     d && (e = readdir(d));) /* NOLINT(concurrency-mt-unsafe): ours alone */
+		sweep_one(paths, e->d_name);
+}
+
+int run_tidy_main(int argc, char **argv)
+{
+	struct host_paths paths = { 0 };
+	AUTO_ERROR err = ERROR_INIT;
+
+	if (argc < 2 || host_paths_init(&paths, &err) < 0)
+		return EXIT_FAILURE;
+	AUTO_FREE char *parent = runs_dir(&paths);
+	AUTO_FREE char *lock = xasprintf("%s/%s/lock", parent, argv[1]);
+	for (int left = TIDY_TRIES; left > 0 && lock_is_held(lock); left--)
+		(void)poll(NULL, 0, TIDY_MS);
+	sweep_one(&paths, argv[1]);
+	host_paths_release(&paths);
+	return EXIT_SUCCESS;
+}
+
+/* What the handler needs: the name of the run's folder, and what was there before it. */
+static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
+static struct sigaction handled[ARRAY_SIZE(ending)];
+static char tidied[NAME_LENGTH + 1];
+
+static void handle_none(void)
+{
+	for (size_t i = 0; tidied[0] && i < ARRAY_SIZE(ending); i++)
+		(void)sigaction(ending[i], &handled[i], NULL);
+	tidied[0] = '\0';
+}
+
+/* The signal ends the process after this, as it would have. Only what POSIX lets a handler do. */
+static void on_ending(int sig)
+{
+	char program[] = "/proc/self/exe", helper[] = "__tidy";
+	char *argv[] = { program, helper, tidied, NULL };
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	if (_Fork() == 0) {
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		for (int fd = 0; fd <= STDERR_FILENO; fd++)
+			(void)dup2(null, fd);
+		(void)setsid();
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		(void)execve(program, argv, environ);
+		_exit(1);
 	}
+	handle_none();
+	(void)raise(sig);
+}
+
+/* Those that are ignored stay so. */
+static void handle_ending(const char *name)
+{
+	struct sigaction now = { .sa_handler = on_ending };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+		(void)sigaddset(&now.sa_mask, ending[i]);
+	(void)snprintf(tidied, sizeof(tidied), "%s", name);
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+		if (sigaction(ending[i], NULL, &handled[i]) == 0 &&
+		    handled[i].sa_handler != SIG_IGN)
+			(void)sigaction(ending[i], &now, NULL);
 }
 
 void run_once_end(struct run_once *r)
@@ -79,6 +158,7 @@ void run_once_end(struct run_once *r)
 	if (!r)
 		return;
 	remove_files(r->dir, r->machine_run, r->network_run);
+	handle_none();
 	for (int i = 0; i < 2; i++)
 		if (r->owner[i] >= 0)
 			(void)close(r->owner[i]);
@@ -123,11 +203,13 @@ static int make_folders(const struct world *w, const struct spec_container *c, s
 	const char *machine_id = env_record_container(&w->record, c->o.name)->run_id;
 	const char *network_id = env_record_network(&w->record, NETWORK)->run_id;
 	AUTO_FREE char *parent = runs_dir(w->paths);
-	r->dir = xasprintf("%s/%s-%s", parent, machine_id, network_id);
+	AUTO_FREE char *name = xasprintf("%s-%s", machine_id, network_id);
+	r->dir = path_join(parent, name);
 	r->machine_run = env_store_run_dir(w->paths, machine_id);
 	r->network_run = env_store_run_dir(w->paths, network_id);
 	AUTO_FREE char *lock = path_join(r->dir, "lock");
 	AUTO_FREE char *disk = path_join(r->dir, UPPER_DISK_NAME);
+	handle_ending(name);
 	int ret = dir_make(r->dir, 0700, err);
 	if (ret < 0)
 		return ret;

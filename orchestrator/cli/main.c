@@ -7,12 +7,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "orchestrator/apply/run_once.h"
 #include "orchestrator/cli/cli.h"
 #include "runtime/machine/machine.h"
 #include "runtime/network/switch_client.h"
 #include "runtime/share/share.h"
 
-/* No commands: they take no options and read descriptor 3. */
+/* No commands: they take no options. */
 static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
@@ -20,6 +21,7 @@ static const struct {
 	{ "__keeper", keeper_main },
 	{ "__switch", switch_main },
 	{ "__share", share_main },
+	{ "__tidy", run_tidy_main },
 };
 
 /* Descriptors 0 to 2 must be open, or files opened later would take their place. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """kill -9 of every part: nothing is left without an owner, and the next up converges."""
+import itertools
 import os
 import signal
 import time
@@ -106,3 +107,19 @@ def test_up_killed_half_way(home, project):
     assert len([p for p in running.values() if "__keeper" in p.command]) == 2, running
     assert len([p for p in running.values() if "__switch" in p.command]) == 1, running
     home.run("down", cwd=project.path)
+
+
+def test_run_ended_by_a_signal_is_tidied_at_once(home):
+    """Without a terminal, at any moment of its start, when there is no process yet that could be told."""
+    run = ("run", "--rm", "--memory", "128MiB", home.image(), "sh", "-c", "trap 'exit 3' INT TERM HUP; sleep 100000 & wait")
+    folders = home.root / "state" / "runs", home.root / "run"
+    ends = {}
+    for sig, delay in itertools.product((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), (0, 0.1, 0.3)):
+        p = home.popen(*run, stdout=ctrzlib.subprocess.DEVNULL, stderr=ctrzlib.subprocess.DEVNULL)
+        ctrzlib.wait_until("its folder is there", lambda: any(folders[0].glob("*-*")))
+        time.sleep(delay)  # some moment, whatever it is doing then
+        p.send_signal(sig)
+        ends[sig, delay] = p.wait(60)
+        ctrzlib.wait_until("nothing is left", lambda: not [f for folder in folders for f in folder.iterdir()])
+    assert all(end in (-sig, 3, 128 + sig) for (sig, _), end in ends.items()) and any(end < 0 for end in ends.values()), ends
+    assert not ctrzlib.processes_of(home)
