@@ -5,7 +5,6 @@ with a network and without; all to process exit."""
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -124,20 +123,21 @@ def rows(kernel, took):
 
 def run_on(kernel, cache, vmlinux, podman, runs):
     home = ctrzlib.Home(cache)
-    home.image()
-    if vmlinux:
-        home.run("kernel", "use", home.json("kernel", "install", vmlinux, timeout=300)["name"])
-    with tempfile.TemporaryDirectory() as temp:
-        commands = commands_of(home, pathlib.Path(temp), next(home.root.glob("**/disks/*.ext4")), podman)
-        seen = figures.series(runs, **commands)
-        for name, (command, _, _) in commands.items():
-            print(f"{name}:", *command)
-    walls = {name: [wall for wall, _, _ in times] for name, times in seen.items()}
-    for name, times in walls.items():
-        print(f"{kernel} {name}: {min(times):.3f} to {max(times):.3f} s")
-    home.end()
-    ctrzlib.shutil.rmtree(home.root)
-    return rows(kernel, {name: statistics.median(times) for name, times in walls.items()})
+    try:
+        home.image()
+        if vmlinux:
+            home.run("kernel", "use", home.json("kernel", "install", vmlinux, timeout=300)["name"])
+        with tempfile.TemporaryDirectory() as temp:
+            commands = commands_of(home, pathlib.Path(temp), next(home.root.glob("**/disks/*.ext4")), podman)
+            for name, (command, _, _) in commands.items():
+                print(f"{name}:", *command, flush=True)
+            took = {name: wall for name, (wall, _, _) in figures.medians(runs, **commands).items()}
+    finally:
+        home.end()
+        ctrzlib.shutil.rmtree(home.root)
+    for name, wall in took.items():
+        print(f"{kernel} {name}: {wall.spread[0]:.3f} to {wall.spread[1]:.3f} s")
+    return rows(kernel, took)
 
 
 def run(runs):
@@ -146,11 +146,13 @@ def run(runs):
         podman = Podman(pathlib.Path(temp), cache.layout()) if figures.tool("podman") and figures.tool("runc") else None
         if not podman:
             print("podman or runc is not installed: no row for them")
-        ok &= run_on("Debian", cache, None, podman, runs)
-        if vmlinux:
-            ok &= run_on("own", cache, vmlinux, podman, runs)
-        else:
-            print("no kernel of ctrz's own is here (./dev kernel): no row for it")
-        if podman:
-            podman.end()
+        try:
+            ok &= run_on("Debian", cache, None, podman, runs)
+            if vmlinux:
+                ok &= run_on("own", cache, vmlinux, podman, runs)
+            else:
+                print("no kernel of ctrz's own is here (./dev kernel): no row for it")
+        finally:
+            if podman:
+                podman.end()
     return ok

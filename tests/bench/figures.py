@@ -6,9 +6,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
-
+# No command of a bench takes that long; one that hangs is ended.
+MOST_SECONDS = 1800
 # Every row that was printed, for whoever writes them down: tests/bench/report.py.
 ROWS = []
 
@@ -17,12 +19,27 @@ class BenchError(Exception):
     """A command that should have worked did not: a figure of it would mean nothing."""
 
 
+class Median(float):
+    """The median of what was measured; it knows the least and the most of that."""
+
+    def __new__(cls, values):
+        values = list(values)
+        self = super().__new__(cls, statistics.median(values))
+        self.spread = [min(values), max(values)]
+        return self
+
+
 def once(argv, *, env=None, check=None):
     """Wall and CPU seconds and peak MiB of one run of a command; it must exit with 0, and check(output) must hold."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
         with subprocess.Popen([str(a) for a in argv], env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err) as p:
-            _, status, used = os.wait4(p.pid, 0)
+            late = threading.Timer(MOST_SECONDS, p.kill)
+            late.start()
+            try:
+                _, status, used = os.wait4(p.pid, 0)
+            finally:
+                late.cancel()
             p.returncode = os.waitstatus_to_exitcode(status)
         wall = time.monotonic() - start
         out.seek(0)
@@ -50,7 +67,7 @@ def peak(argv, *, env=None):
 
 def medians(runs, **commands):
     """Run the commands in turn, A B A B ..., each given as (argv, env, check); name -> medians of wall, CPU and MiB."""
-    return {n: tuple(map(statistics.median, zip(*v))) for n, v in series(runs, **commands).items()}
+    return {n: tuple(map(Median, zip(*v))) for n, v in series(runs, **commands).items()}
 
 
 def series(runs, **commands):
@@ -65,19 +82,25 @@ def series(runs, **commands):
 
 
 def row(what, ours, peer, peer_name, goal, unit="s"):
-    """One line: both figures, their ratio, and whether the goal was met."""
+    """One line: both figures, their ratio, and whether the goal was met. A Median's spread is kept with it."""
     ratio = ours / peer
     verdict = "ok" if ratio <= goal else "LOSES"
     print(f"{what:44} {ours:9.3f} {unit} {peer_name:28} {peer:9.3f} {unit}  {ratio:6.3f} x (goal {goal} x) {verdict}", flush=True)
-    ROWS.append({"what": what, "ours": ours, "peer": peer, "peer_name": peer_name, "unit": unit, "goal": goal, "ok": verdict == "ok"})
+    ROWS.append({"what": what, "ours": ours, "peer": peer, "peer_name": peer_name, "unit": unit, "goal": goal, "ok": verdict == "ok",
+                 **spreads(ours=ours, peer=peer)})
     return verdict == "ok"
+
+
+def spreads(**figures):
+    return {f"{name}_spread": f.spread for name, f in figures.items() if isinstance(f, Median)}
 
 
 def limit(what, ours, most, unit):
     """One line: a figure of ours and the most it may be."""
     verdict = "ok" if ours <= most else "LOSES"
     print(f"{what:44} {ours:9.3f} {unit} (goal {most} {unit}) {verdict}", flush=True)
-    ROWS.append({"what": what, "ours": ours, "peer": None, "peer_name": None, "unit": unit, "goal": most, "ok": verdict == "ok"})
+    ROWS.append({"what": what, "ours": ours, "peer": None, "peer_name": None, "unit": unit, "goal": most, "ok": verdict == "ok",
+                 **spreads(ours=ours)})
     return verdict == "ok"
 
 

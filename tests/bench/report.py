@@ -18,6 +18,12 @@ def number(value, unit):
     return f"{value:.3f} {unit}" if value < 100 else f"{value:.0f} {unit}"
 
 
+def spread(row, of):
+    """" (least to most)", where more than one run is known."""
+    known = row.get(f"{of}_spread")
+    return f" ({known[0]:.3g} to {known[1]:.3g})" if known and known[0] != known[1] else ""
+
+
 def ratio_of(row):
     return row["ours"] / (row["peer"] if row["peer_name"] else row["goal"])
 
@@ -33,9 +39,10 @@ def table(benches):
         lines += [f"## {name}", "", f"{bench['when']}, {bench['runs']}; {bench['machine']}.", "",
                   "| | ctrz | beside it | ratio | goal | |", "|---|---|---|---|---|---|"]
         for row in bench["rows"]:
-            peer = f"{number(row['peer'], row['unit'])} {row['peer_name']}" if row["peer_name"] else ""
+            ours = number(row["ours"], row["unit"]) + spread(row, "ours")
+            peer = f"{number(row['peer'], row['unit'])}{spread(row, 'peer')} {row['peer_name']}" if row["peer_name"] else ""
             ratio = f"{ratio_of(row):.3f} x" if row["peer_name"] else ""
-            lines.append(f"| {row['what']} | {number(row['ours'], row['unit'])} | {peer} | {ratio} | {goal_of(row)} | {'ok' if row['ok'] else '**loses**'} |")
+            lines.append(f"| {row['what']} | {ours} | {peer} | {ratio} | {goal_of(row)} | {'ok' if row['ok'] else '**loses**'} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -73,8 +80,9 @@ def picture(benches):
 
 HEAD = """# Benchmarks
 
-Written by `./dev bench --write`: each figure beside its peer's in the same run, medians, losing rows included. `./dev bench` prints the commands.
-Below one, ctrz needs less.
+Written by `./dev bench --write`: each figure beside its peer's in the same run, medians with
+the least and the most, losing rows included. `./dev bench` prints the
+commands. Below one, ctrz needs less.
 
 ![ratios](ratios.svg)
 
