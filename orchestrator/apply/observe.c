@@ -72,8 +72,8 @@ static int observe_machine(const struct world *w, const struct container_record 
 	if (r < 0)
 		return error_wrap(err, "look at container '%s'", c->name);
 	to->phase = phases[status.phase];
-	to->memory_bytes = status.cpus ? status.memory_bytes : 0;
-	to->cpus = status.cpus;
+	to->max_memory_bytes = status.max_memory_bytes;
+	to->max_cpus = status.max_cpus;
 	to->knows_ports = status.cpus > 0;
 	to->free_ports = status.free_ports;
 	to->is_half_changed = status.is_half_changed;

@@ -255,6 +255,9 @@ struct json *container_view_json(const struct container_view *v)
 	json_set_int(o, "pid", s->qemu_pid);
 	json_set_int(o, "keeper_pid", s->keeper_pid);
 	json_set_int(o, "memory_bytes", (int64_t)s->memory_bytes);
+	json_set_int(o, "max_memory_bytes", (int64_t)s->max_memory_bytes);
+	json_set_int(o, "cpus", s->cpus);
+	json_set_int(o, "max_cpus", s->max_cpus);
 	json_set_int(o, "started_unix_ms", (int64_t)s->started_unix_ms);
 	json_set_string(o, "address", *first ? first : NULL);
 	json_set(o, "addresses", addresses);

@@ -20,7 +20,7 @@ static const struct {
 	{ "networks", PLAN_CLASS_LIVE },
 	{ "hosts", PLAN_CLASS_LIVE },
 	{ "dns", PLAN_CLASS_LIVE },
-	{ "resources.memory", PLAN_CLASS_LIVE }, /* up to what it was started with: plan_live.c */
+	{ "resources.memory", PLAN_CLASS_LIVE }, /* up to a reserve: plan_live.c */
 	{ "resources.cpus", PLAN_CLASS_LIVE },
 	{ "resources.pids", PLAN_CLASS_LIVE },
 	{ "resources.shm", PLAN_CLASS_LIVE },

@@ -49,9 +49,9 @@ struct observed_container {
 	char *image;             /* as it was written when applied */
 	char *image_digest;
 	char *kernel;
-	/* Of the machine that runs; 0 = not known. */
-	uint64_t memory_bytes;
-	unsigned cpus;
+	/* The machine that runs can have; 0 = not known. */
+	uint64_t max_memory_bytes;
+	unsigned max_cpus;
 	bool knows_ports;
 	size_t free_ports;
 	bool is_half_changed; /* a live change failed half way */

@@ -16,21 +16,21 @@ static bool changes_field(const struct desired_container *c, const char *field)
 static char *text_of_memory(const struct desired_container *c,
 			    const struct observed_container *seen)
 {
-	AUTO_FREE char *has = NULL;
+	AUTO_FREE char *most = NULL;
 
-	if (!seen->memory_bytes || c->memory_bytes <= seen->memory_bytes ||
+	if (!seen->max_memory_bytes || c->memory_bytes <= seen->max_memory_bytes ||
 	    !changes_field(c, "resources.memory"))
 		return NULL;
-	has = text_size(seen->memory_bytes);
-	return xasprintf("its machine was started with %s; more needs a reboot", has);
+	most = text_size(seen->max_memory_bytes);
+	return xasprintf("its machine was started with room for %s; more needs a reboot", most);
 }
 
 static char *text_of_cpus(const struct desired_container *c, const struct observed_container *seen)
 {
-	if (!seen->cpus || c->cpus <= seen->cpus || !changes_field(c, "resources.cpus"))
+	if (!seen->max_cpus || c->cpus <= seen->max_cpus || !changes_field(c, "resources.cpus"))
 		return NULL;
-	return xasprintf("its machine was started with %u processor%s; more need a reboot",
-			 seen->cpus, seen->cpus == 1 ? "" : "s");
+	return xasprintf("its machine was started with room for %u processor%s; more need a reboot",
+			 seen->max_cpus, seen->max_cpus == 1 ? "" : "s");
 }
 
 static char *text_of_ports(const struct desired_container *c, const struct observed_container *seen)

@@ -10,10 +10,10 @@
  * host name. Started as root it takes a user id nobody else has, derived from the keeper's process
  * id; otherwise a user namespace gives it the means to build the rest, and in that namespace it is
  * not root. Its root is a tmpfs that holds nothing but bind mounts of single files, all read-only;
- * the host's tree is unmounted from it. Only the file with the machine's memory can be written to,
- * which is on a tmpfs of its own: the child makes it and sends its descriptor to the parent over
- * the report socket. It has no network, not even a loopback that is up. All
- * descriptors but those handed over are closed, all capabilities dropped, no_new_privs is set.
+ * the host's tree is unmounted from it. Only the files with the machine's memory can be written to,
+ * which are on a tmpfs of its own: the child makes them and sends the first's descriptor to the
+ * parent over the report socket. It has no network, not even a loopback that is up. All descriptors
+ * but those handed over are closed, all capabilities dropped, no_new_privs is set.
  *
  * The child is process 1 of its process namespace, so whatever it may start dies with it, and
  * PR_SET_PDEATHSIG makes it die with its parent. Its end of the report socket shows whether the
@@ -177,27 +177,38 @@ static void make_kvm_node(const struct plan *p)
 		fail(p, "make", "/dev/kvm");
 }
 
+static int make_memory_file(const struct plan *p, const char *name, uint64_t size)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s%s", p->jail->mount_point, name);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 ||
+	    (!p->user_namespace && fchown(fd, p->uid, (gid_t)p->uid) < 0))
+		fail(p, "make the machine's memory", NULL);
+	return fd;
+}
+
 /* Behind the rest: it alone stays writable. The limit is the memory's own, not the host's for
  * tmpfs: a file that cannot grow would kill QEMU in the midst of the guest's work. */
 static void make_memory(const struct plan *p)
 {
-	uint64_t size = p->jail->memory_bytes;
+	uint64_t size = p->jail->memory_bytes, more = p->jail->more_bytes;
 	char path[PATH_MAX], options[64];
 	AUTO_ERROR err = ERROR_INIT;
 	struct report nothing = { 0 };
 
 	(void)snprintf(path, sizeof(path), "%s%s", p->jail->mount_point, JAIL_MEMORY);
-	(void)snprintf(options, sizeof(options), "mode=0755,nr_inodes=2,size=%" PRIu64,
-		       size + MEMORY_SLACK);
+	(void)snprintf(options, sizeof(options), "mode=0755,nr_inodes=%d,size=%" PRIu64,
+		       more > 0 ? 3 : 2, size + more + MEMORY_SLACK);
 	*strrchr(path, '/') = '\0';
 	if (mount("memory", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
 		fail(p, "mount a tmpfs on", path);
-	path[strlen(path)] = '/';
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 ||
-	    (!p->user_namespace && fchown(fd, p->uid, (gid_t)p->uid) < 0) ||
-	    unix_send(p->report_fd, &nothing, sizeof(nothing), &fd, 1, &err) < 0)
-		fail(p, "make the machine's memory", NULL);
+	if (more > 0)
+		(void)close(make_memory_file(p, JAIL_MORE_MEMORY, more));
+	AUTO_CLOSE int fd = make_memory_file(p, JAIL_MEMORY, size);
+	if (unix_send(p->report_fd, &nothing, sizeof(nothing), &fd, 1, &err) < 0)
+		fail(p, "hand over the machine's memory", NULL);
 }
 
 static void build_root(const struct plan *p)

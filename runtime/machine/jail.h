@@ -18,10 +18,12 @@ enum { JAIL_MAX_FDS = 16 };
 /* The file it keeps a machine's memory in: the only one it can write to. It is on a tmpfs of the
  * jail's own, has no name outside of it, and is gone with the jail. */
 #define JAIL_MEMORY "/memory/ram"
+/* Likewise, of what it may get while it runs. */
+#define JAIL_MORE_MEMORY "/memory/more"
 
 struct jail_file {
 	const char *source; /* on the host */
-	const char *target; /* in the jail, absolute; one level of folder at most, "/boot/initrd" */
+	const char *target; /* in the jail, absolute */
 	bool is_library;    /* an ELF file that is loaded later: its libraries are needed too */
 };
 
@@ -32,6 +34,7 @@ struct jail {
 	const struct jail_file *files;
 	size_t file_count;
 	uint64_t memory_bytes; /* of JAIL_MEMORY, all holes; 0 = there is none */
+	uint64_t more_bytes;   /* of JAIL_MORE_MEMORY, likewise */
 	bool kvm;              /* /dev/kvm is in reach */
 	int stderr_fd;         /* stdin and stdout are /dev/null; lent */
 	int fds[JAIL_MAX_FDS]; /* 3, 4, ... of the program; lent */

@@ -43,6 +43,8 @@ enum operation_kind {
 	OPERATION_PLUG_NIC,
 	OPERATION_PLUG_SHARE,
 	OPERATION_RESIZE,
+	OPERATION_MEMORY,
+	OPERATION_CPUS,
 };
 
 struct operation {
@@ -52,7 +54,8 @@ struct operation {
 	enum vm_device_kind device;
 	const char *name;  /* lent; OPERATION_UNPLUG, _RESIZE */
 	const void *wants; /* lent; OPERATION_PLUG_*: the machine_disk, _nic or _share */
-	uint64_t bytes;    /* OPERATION_RESIZE */
+	uint64_t bytes;    /* OPERATION_RESIZE, _MEMORY */
+	unsigned cpus;     /* OPERATION_CPUS */
 };
 
 struct change {
@@ -374,25 +377,35 @@ static int add_nic_setups(struct change *c, const struct machine_config *old, st
 	return r;
 }
 
-/* A machine keeps the memory and processors it was started with; less of them can be used. */
+/* More comes before the container may use it, and less goes when it may no longer. The limit is
+ * exact, and all there is below what the machine was started with and between two steps. */
 static int add_limits(struct change *c, const struct machine_config *old, struct error *err)
 {
 	const struct machine_config *m = &c->config.machine;
-	const struct vm *vm = c->keeper->vm;
+	const struct vm_size size = vm_size(c->keeper->vm);
+	const uint64_t memory = vm_memory_for(c->keeper->vm, m->memory_bytes);
+	const uint64_t most = memory > size.memory_bytes ? memory : size.memory_bytes;
 	struct msg_limits limits = m->setup.limits;
 
-	if (m->memory_bytes > vm_memory_bytes(vm) || m->cpus > vm_cpus(vm))
+	if (memory > size.max_bytes || m->cpus > size.max_cpus)
 		return error_set(err, E_UNAVAILABLE,
-				 "the machine was started with less memory or fewer processors");
+				 "the machine was started with less room for memory or processors");
 	if (m->memory_bytes == old->memory_bytes && m->cpus == old->cpus &&
 	    limits.pids == old->setup.limits.pids &&
 	    limits.shm_bytes == old->setup.limits.shm_bytes)
 		return 0;
-	if (m->memory_bytes < vm_memory_bytes(vm))
+	if (m->cpus > size.cpus)
+		add(c, OPERATION_CPUS)->cpus = m->cpus;
+	if (memory > size.wanted_bytes)
+		add(c, OPERATION_MEMORY)->bytes = memory;
+	if (m->memory_bytes < most)
 		limits.memory_bytes = m->memory_bytes;
-	if (m->cpus < vm_cpus(vm))
-		limits.cpus = m->cpus;
-	return msg_limits_pack(&limits, &add_ask(c, MSG_LIMITS)->message, err);
+	limits.cpus = m->cpus;
+	if (msg_limits_pack(&limits, &add_ask(c, MSG_LIMITS)->message, err) < 0)
+		return -(int)err->code;
+	if (memory < size.wanted_bytes)
+		add(c, OPERATION_MEMORY)->bytes = memory;
+	return 0;
 }
 
 static int add_names(struct change *c, const struct machine_config *old, bool forced,
@@ -544,6 +557,7 @@ static void finish(struct change *c)
 
 		k->config.machine = c->config.machine;
 		c->config.machine = was.machine;
+		k->status.memory_bytes = k->config.machine.memory_bytes;
 		if (forwards_configure(k, &err) < 0) {
 			keeper_change_drop(k, err.code, error_message(&err));
 			return;
@@ -620,6 +634,12 @@ static int run(struct change *c, const struct operation *o, struct error *err)
 		return vm_plug_share(vm, share, on_device_done, c, err);
 	case OPERATION_RESIZE:
 		return vm_resize_disk(vm, o->name, o->bytes, on_device_done, c, err);
+	case OPERATION_MEMORY:
+		vm_resize_memory(vm, o->bytes, on_device_done, c);
+		return 0;
+	case OPERATION_CPUS:
+		vm_plug_cpus(vm, o->cpus, on_device_done, c);
+		return 0;
 	}
 	return 1;
 }

@@ -222,6 +222,7 @@ static int on_attach(struct client *c, struct error *err)
 static int on_status(struct client *c, const struct frame *f, struct error *err)
 {
 	const struct machine_status *s = &c->keeper->status;
+	const struct vm_size size = c->keeper->vm ? vm_size(c->keeper->vm) : (struct vm_size){ 0 };
 	struct msg_status m = {
 		.phase = s->phase,
 		.keeper_pid = (uint32_t)s->keeper_pid,
@@ -231,9 +232,11 @@ static int on_status(struct client *c, const struct frame *f, struct error *err)
 		.restarts = s->restarts,
 		.started_unix_ms = s->started_unix_ms,
 		.exited_unix_ms = s->exited_unix_ms,
-		.memory_bytes = c->keeper->vm ? vm_memory_bytes(c->keeper->vm) : s->memory_bytes,
+		.memory_bytes = c->keeper->vm ? size.memory_bytes : s->memory_bytes,
+		.max_memory_bytes = size.max_bytes,
 		.error = s->error,
-		.cpus = c->keeper->vm ? vm_cpus(c->keeper->vm) : 0,
+		.cpus = size.cpus,
+		.max_cpus = size.max_cpus,
 		.free_ports = c->keeper->vm ? vm_free_ports(c->keeper->vm) : 0,
 		.is_half_changed = c->keeper->is_half_changed,
 		.is_paused = s->is_paused,

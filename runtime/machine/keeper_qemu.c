@@ -18,7 +18,6 @@
 #include "base/trace.h"
 #include "runtime/machine/jail.h"
 #include "runtime/machine/keeper_vm.h"
-#include "runtime/machine/qemu_command.h"
 
 enum { FD_QMP = 3, FD_AGENT = 4, FD_CONSOLE = 5, FILES_MAX = 8, CPUINFO_MAX = 16 << 20 };
 
@@ -53,6 +52,10 @@ static const struct wanted_file wanted_files[] = {
 	  .optional = true },
 };
 
+/* Without it QEMU warns of a virtio-mem device. What it holds makes no difference, and its time is
+ * that of the first look at it. */
+#define HUGE_PAGE_SIZE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+
 static int list_files(const struct keeper_config *c, struct jail_file *files, size_t *ret_count,
 		      struct error *err)
 {
@@ -76,6 +79,8 @@ static int list_files(const struct keeper_config *c, struct jail_file *files, si
 		if (found)
 			files[n++] = (struct jail_file){ found, w->target, w->is_library };
 	}
+	if (file_exists(HUGE_PAGE_SIZE))
+		files[n++] = (struct jail_file){ HUGE_PAGE_SIZE, HUGE_PAGE_SIZE, false };
 	*ret_count = n;
 	return 0;
 }
@@ -151,9 +156,19 @@ uint64_t qemu_memory_bytes(const struct machine_config *c)
 	return (c->memory_bytes + (1 << 20) - 1) >> 20 << 20;
 }
 
+struct qemu_reserve qemu_reserve_of(const struct machine_config *c)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+	uint64_t bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+
+	return qemu_reserve(c->cpus, qemu_memory_bytes(c), cpus > 0 ? (unsigned)cpus : 0, bytes);
+}
+
 static struct qemu_command describe(const struct keeper_config *c, bool is_warm, bool incoming)
 {
 	const struct machine_config *m = &c->machine;
+	const struct qemu_reserve reserve = qemu_reserve_of(m);
 
 	return (struct qemu_command){
 		.program = VM_QEMU,
@@ -162,11 +177,14 @@ static struct qemu_command describe(const struct keeper_config *c, bool is_warm,
 		.kernel = VM_KERNEL,
 		.initrd = VM_INITRD,
 		.memory = JAIL_MEMORY,
+		.more = JAIL_MORE_MEMORY,
 		.kernel_args = m->kernel_args,
 		.kvm = c->kvm,
 		.incoming = incoming,
 		.cpus = m->cpus,
+		.max_cpus = reserve.max_cpus,
 		.memory_bytes = m->memory_bytes,
+		.more_bytes = reserve.more_bytes,
 		.root_ports = qemu_root_ports(m, is_warm),
 		.qmp_fd = FD_QMP,
 		.agent_fd = FD_AGENT,
@@ -228,7 +246,8 @@ int qemu_identity(const struct keeper_config *c, struct buffer *out, struct erro
 	for (size_t i = 0; i < argv.count; i++)
 		buffer_printf(out, "%s\n", argv.items[i]);
 	for (size_t i = 0; i < file_count; i++)
-		if (identify_file(files[i].source, files[i].target, out, err) < 0)
+		if (!str_equal(files[i].target, HUGE_PAGE_SIZE) &&
+		    identify_file(files[i].source, files[i].target, out, err) < 0)
 			return -(int)err->code;
 	return 0;
 }
@@ -255,6 +274,7 @@ static int spawn(const struct keeper_config *c, const struct qemu_command *comma
 		.files = files,
 		.file_count = file_count,
 		.memory_bytes = qemu_memory_bytes(m),
+		.more_bytes = command->more_bytes,
 		.kvm = c->kvm,
 		.stderr_fd = q->stderr_write_fd,
 		.fds = { in->qmp, in->agent, in->console, in->lock },

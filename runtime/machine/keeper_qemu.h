@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "runtime/machine/keeper_config.h"
+#include "runtime/machine/qemu_command.h"
 
 /* Our ends of QEMU's sockets, all owned; -1 = none. */
 struct qemu_process {
@@ -44,6 +45,8 @@ struct qemu_seats {
 struct qemu_seats qemu_seats(const struct machine_config *c);
 /** qemu_memory_bytes() - of a machine: whole MiB */
 uint64_t qemu_memory_bytes(const struct machine_config *c);
+/** qemu_reserve_of() - what it may get while it runs, on this host */
+struct qemu_reserve qemu_reserve_of(const struct machine_config *c);
 /** qemu_identity() - append everything that the state of a machine just booted depends on: what
  * QEMU is told, and which files it reads. Return: 0, -E_NOT_FOUND, -E_INVALID */
 int qemu_identity(const struct keeper_config *c, struct buffer *out, struct error *err) MUST_CHECK;

@@ -129,6 +129,8 @@ static void on_qmp_event(void *arg, const char *event, const struct json *data)
 		vm_device_deleted(arg, json_str(data, "device", ""));
 	else if (str_equal(event, "MIGRATION"))
 		vm_migrated(arg, json_str(data, "status", ""));
+	else if (str_equal(event, "MEMORY_DEVICE_SIZE_CHANGE"))
+		vm_memory_changed(arg, json_u64(data, "size", 0));
 }
 
 /* QEMU closes it when it ends; the process tells why. */
@@ -271,9 +273,8 @@ int vm_start(struct loop *loop, const struct keeper_config *config, enum vm_orig
 			   .arg = arg,
 			   .qemu = QEMU_PROCESS_INIT,
 			   .root_ports = qemu_root_ports(&config->machine, origin != VM_BOOT),
-			   .cpus = config->machine.cpus,
-			   .memory_bytes = config->machine.memory_bytes,
 			   .inotify_fd = -1 };
+	vm_size_init(vm);
 	if (start(vm, origin, template, err) < 0) {
 		vm_free(vm);
 		return -(int)err->code;
@@ -300,6 +301,7 @@ void vm_free(struct vm *vm)
 	unwatch_all(vm);
 	vm_copying_end(vm);
 	qmp_free(vm->qmp);
+	vm_sizing_end(vm);
 	qemu_process_end(&vm->qemu);
 	vm_free_devices(vm);
 	cleanup_close(&vm->inotify_fd);
@@ -311,14 +313,4 @@ void vm_free(struct vm *vm)
 pid_t vm_qemu_pid(const struct vm *vm)
 {
 	return vm->qemu.process.pid;
-}
-
-unsigned vm_cpus(const struct vm *vm)
-{
-	return vm->cpus;
-}
-
-uint64_t vm_memory_bytes(const struct vm *vm)
-{
-	return vm->memory_bytes;
 }

@@ -52,9 +52,17 @@ void vm_free(struct vm *vm);
  * removed. Frames may be appended to @out between calls */
 void vm_send(struct vm *vm, struct buffer *out);
 pid_t vm_qemu_pid(const struct vm *vm);
-/** vm_cpus() - it was started with; likewise vm_memory_bytes() */
-unsigned vm_cpus(const struct vm *vm);
-uint64_t vm_memory_bytes(const struct vm *vm);
+/* How large a VM is. */
+struct vm_size {
+	unsigned cpus, max_cpus; /* it has; it can be given */
+	uint64_t start_bytes;    /* of memory, it was started with */
+	uint64_t wanted_bytes;   /* it was told to have; not what the guest has taken yet */
+	uint64_t memory_bytes;   /* what the guest has */
+	uint64_t max_bytes;
+};
+
+/** vm_size() - what is so now */
+struct vm_size vm_size(const struct vm *vm);
 
 /** vm_seat_mac - what the NIC of a restored guest has until it gets its own */
 extern const uint8_t vm_seat_mac[6];
@@ -87,6 +95,20 @@ int vm_unplug(struct vm *vm, enum vm_device_kind kind, const char *name, vm_done
 /** vm_resize_disk() - tell the guest that a disk's file has grown to @bytes */
 int vm_resize_disk(struct vm *vm, const char *serial, uint64_t bytes, vm_done_fn done, void *arg,
 		   struct error *err) MUST_CHECK;
+/** vm_memory_for() - how much it has to have for a container that is to have @bytes: memory comes
+ * in steps. It may be more than there is */
+uint64_t vm_memory_for(const struct vm *vm, uint64_t bytes);
+/**
+ * vm_resize_memory() - give the guest memory, or take some that it was given while it runs
+ * @bytes: in all; of vm_memory_for()
+ *
+ * More is awaited: -E_TIMEOUT is told if the guest does not take it. Less is asked for, and awaited
+ * for a while only: what a guest cannot do without stays its own, and vm_size() says so.
+ */
+void vm_resize_memory(struct vm *vm, uint64_t bytes, vm_done_fn done, void *arg);
+/** vm_plug_cpus() - processors until it has @count, at most max_cpus; the guest's kernel still has
+ * to be told to use them */
+void vm_plug_cpus(struct vm *vm, unsigned count, vm_done_fn done, void *arg);
 /** vm_free_ports() - how many devices can still be plugged */
 unsigned vm_free_ports(const struct vm *vm);
 /**

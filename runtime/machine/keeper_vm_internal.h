@@ -9,6 +9,7 @@
 #include "runtime/machine/qmp.h"
 
 struct vm_device;
+struct vm_sizing;
 struct vm_step;
 
 struct vm {
@@ -20,9 +21,9 @@ struct vm {
 	struct qmp *qmp;
 	struct vm_device *devices; /* owned; in no order */
 	unsigned root_ports, next_id;
-	unsigned cpus; /* it was started with, as the memory */
-	uint64_t memory_bytes;
-	int inotify_fd; /* tells of switches that start anew */
+	struct vm_size size;
+	struct vm_sizing *sizing; /* owned; NULL = it stays as it is */
+	int inotify_fd;           /* tells of switches that start anew */
 	struct vm_step *steps;
 	struct copying *copying;  /* owned; of a template's memory; NULL = none */
 	bool has_migrated;        /* its state has come, or was written */
@@ -51,6 +52,15 @@ int vm_restore(struct vm *vm, const struct template *template, struct error *err
 void vm_copying_end(struct vm *vm);
 /** vm_migrated() - QEMU says how the state comes or goes */
 void vm_migrated(struct vm *vm, const char *status);
+
+/* keeper_size.c */
+
+/** vm_size_init() - of a VM that is about to start */
+void vm_size_init(struct vm *vm);
+/** vm_memory_changed() - QEMU says how much of the reserve the guest has */
+void vm_memory_changed(struct vm *vm, uint64_t more_bytes);
+/** vm_sizing_end() - QEMU is gone */
+void vm_sizing_end(struct vm *vm);
 
 /* keeper_plug.c */
 

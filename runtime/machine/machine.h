@@ -109,12 +109,13 @@ struct machine_status {
 	bool oom_killed;
 	unsigned restarts;
 	uint64_t started_unix_ms, exited_unix_ms;
-	uint64_t memory_bytes; /* the VM's RAM */
-	unsigned cpus;         /* it was started with; 0 = not running, as below */
-	unsigned free_ports;   /* devices that can still be attached while it runs */
-	bool is_half_changed;  /* a machine_change() failed half way; only a new start mends that */
-	bool is_paused;        /* it runs, but its processes stand still */
-	char *error;           /* owned; why it ended, if it did not end by itself; may be NULL */
+	uint64_t memory_bytes;     /* the VM's RAM */
+	uint64_t max_memory_bytes; /* it can have while it runs; 0 = not running, as below */
+	unsigned cpus, max_cpus;   /* it has; it can have */
+	unsigned free_ports;       /* devices that can still be attached while it runs */
+	bool is_half_changed; /* a machine_change() failed half way; only a new start mends that */
+	bool is_paused;       /* it runs, but its processes stand still */
+	char *error;          /* owned; why it ended, if it did not end by itself; may be NULL */
 	enum process_health_state health; /* of the container and all its processes together */
 	char *health_text;                /* owned; what its own probe saw last; may be NULL */
 	struct status_process *processes; /* owned; of several */

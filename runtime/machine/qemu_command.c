@@ -14,10 +14,11 @@
 
 /* A guest that dies before it could say hello leaves its last words on the serial port: panics
  * only, so that a good start does not pay for it. panic=-1 ends the VM at once (QEMU runs with
- * -no-reboot). */
+ * -no-reboot). Where memory may come above 4 GiB the kernel would set 64 MiB aside for devices that
+ * cannot reach it; there are none. */
 #define KERNEL_ARGS                                                                           \
 	"console=ttyS0 quiet loglevel=1 panic=-1 cryptomgr.notests rcupdate.rcu_expedited=1 " \
-	"random.trust_cpu=on cgroup_no_v1=all pci=noaer pcie_aspm=off"
+	"random.trust_cpu=on cgroup_no_v1=all pci=noaer pcie_aspm=off swiotlb=noforce"
 
 /* Under emulation the timer checks measure only the host's load, and speculation stays within
  * translated code: there is nothing for the guest's kernel to mitigate. String instructions, which
@@ -26,6 +27,19 @@
 #define KERNEL_ARGS_TCG " tsc=reliable no_timer_check noreplace-smp clearcpuid=rep_good"
 
 #define CPU_TCG "max,-erms,-fsrm"
+
+/* Linux keeps its own data out of memory that came later, and finds three times as much of that as
+ * of the other safe (memory_hotplug.auto_movable_ratio). A processor that may come costs a guest
+ * 244 KiB of memory. */
+enum { RESERVE_FACTOR = 4 };
+
+/* What Linux takes memory in, and what it does where there is much; what a device has beyond whole
+ * blocks is lost. */
+#define MEMORY_BLOCK (128ULL << 20)
+#define LARGE_MEMORY_BLOCK (2ULL << 30)
+#define LARGE_MEMORY (64ULL << 30)
+/* Processors without more than 39 bits of address are still sold. */
+#define RESERVE_MAX (256ULL << 30)
 
 static int check_text(const char *what, const char *s, const char *extra, struct error *err)
 {
@@ -68,8 +82,28 @@ static int check_kernel_args(const char *args, struct error *err)
 	return 0;
 }
 
+struct qemu_reserve qemu_reserve(unsigned cpus, uint64_t memory_bytes, unsigned host_cpus,
+				 uint64_t host_bytes)
+{
+	const uint64_t block = memory_bytes < LARGE_MEMORY ? MEMORY_BLOCK : LARGE_MEMORY_BLOCK;
+	uint64_t most = host_bytes < RESERVE_MAX ? host_bytes : RESERVE_MAX;
+	uint64_t left = most > memory_bytes ? (most - memory_bytes) / block * block : 0;
+	uint64_t more = (RESERVE_FACTOR - 1) * memory_bytes;
+	unsigned max_cpus = RESERVE_FACTOR * cpus;
+
+	more = (more + block - 1) / block * block;
+	if (max_cpus > host_cpus)
+		max_cpus = host_cpus;
+	if (max_cpus > QEMU_MAX_CPUS)
+		max_cpus = QEMU_MAX_CPUS;
+	return (struct qemu_reserve){ .max_cpus = max_cpus > cpus ? max_cpus : cpus,
+				      .more_bytes = more < left ? more : left };
+}
+
 static int check(const struct qemu_command *c, struct error *err)
 {
+	if (c->more_bytes > 0 && check_path("the memory to come", c->more, err) < 0)
+		return -(int)err->code;
 	if (c->cpus < 1 || c->cpus > QEMU_MAX_CPUS)
 		return error_set(err, E_INVALID, "a machine has 1 to %d CPUs, not %u",
 				 QEMU_MAX_CPUS, c->cpus);
@@ -125,14 +159,28 @@ static void add_machine(const struct qemu_command *c, struct strlist *l)
 	add(l, "-accel", c->kvm ? "kvm" : "tcg,tb-size=256");
 	add(l, "-cpu", c->kvm ? "host" : CPU_TCG);
 	add(l, "-smp", NULL);
-	strlist_printf(l, "%u", c->cpus);
+	if (c->max_cpus > c->cpus)
+		strlist_printf(l, "%u,maxcpus=%u", c->cpus, c->max_cpus);
+	else
+		strlist_printf(l, "%u", c->cpus);
 	add(l, "-m", NULL);
-	strlist_printf(l, "%" PRIu64 "M", mib);
+	if (c->more_bytes > 0)
+		strlist_printf(l, "%" PRIu64 "M,maxmem=%" PRIu64 "M", mib,
+			       mib + (c->more_bytes >> 20));
+	else
+		strlist_printf(l, "%" PRIu64 "M", mib);
 	/* virtiofs needs RAM that another process can map; what is shared is not in a template's
 	 * state. */
 	add(l, "-object", NULL);
 	strlist_printf(l, "memory-backend-file,id=ram,mem-path=%s,size=%" PRIu64 "M,share=on",
 		       c->memory, mib);
+	if (c->more_bytes == 0)
+		return;
+	add(l, "-object", NULL);
+	strlist_printf(l,
+		       "memory-backend-file,id=more-ram,mem-path=%s,size=%" PRIu64
+		       "M,share=on,reserve=off",
+		       c->more, c->more_bytes >> 20);
 }
 
 static void add_socket(struct strlist *l, const char *id, int fd)
@@ -153,6 +201,10 @@ static void add_devices(const struct qemu_command *c, struct strlist *l)
 	add(l, "-device", "virtio-rng-pci,disable-legacy=on,addr=2");
 	add(l, "-device",
 	    "virtio-balloon-pci,id=balloon,disable-legacy=on,free-page-reporting=on,addr=3");
+	if (c->more_bytes > 0)
+		add(l, "-device",
+		    "virtio-mem-pci,id=" QEMU_MORE_MEMORY
+		    ",memdev=more-ram,block-size=2M,requested-size=0,disable-legacy=on,addr=8");
 	for (unsigned i = 0; i < c->root_ports; i++) {
 		add(l, "-device", NULL);
 		strlist_printf(l,

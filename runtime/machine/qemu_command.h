@@ -19,6 +19,22 @@ enum {
 #define QEMU_MIN_MEMORY (64ULL << 20)
 #define QEMU_MAX_MEMORY (1ULL << 40)
 
+/* What memory comes and goes in while a machine runs; the guest's kernel may want it this coarse.
+ */
+#define QEMU_MEMORY_STEP (4ULL << 20)
+#define QEMU_MORE_MEMORY "more" /* the device */
+
+/* What a machine may get while it runs, beyond what it is started with. */
+struct qemu_reserve {
+	unsigned max_cpus; /* in all */
+	uint64_t more_bytes;
+};
+
+/** qemu_reserve() - pure, so that all machines of a size have the same template
+ * @host_cpus: 0 = unknown, as @host_bytes: nothing is kept in reserve then */
+struct qemu_reserve qemu_reserve(unsigned cpus, uint64_t memory_bytes, unsigned host_cpus,
+				 uint64_t host_bytes);
+
 /* The name of the port the agent speaks on; vminitd looks for it. */
 #define QEMU_AGENT_PORT "ctrz.0"
 
@@ -28,12 +44,14 @@ struct qemu_command {
 	const char *firmware_dir; /* where QEMU finds its BIOS and option ROMs */
 	const char *kernel, *initrd;
 	const char *memory;      /* the file it is in */
+	const char *more;        /* the file of what it may get while it runs */
 	const char *kernel_args; /* appended; may be NULL */
 	bool kvm;
-	bool incoming; /* waits for the state of a template, instead of booting */
-	unsigned cpus;
-	uint64_t memory_bytes;            /* rounded up to whole MiB */
-	unsigned root_ports;              /* "rp0", "rp1", ...: one device each */
+	bool incoming;           /* waits for the state of a template, instead of booting */
+	unsigned cpus, max_cpus; /* what is above the first number comes while it runs */
+	uint64_t memory_bytes;   /* rounded up to whole MiB */
+	uint64_t more_bytes;     /* it may get while it runs; 0 = none */
+	unsigned root_ports;     /* "rp0", "rp1", ...: one device each */
 	int qmp_fd, agent_fd, console_fd; /* connected sockets QEMU inherits */
 };
 

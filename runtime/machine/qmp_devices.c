@@ -137,6 +137,45 @@ struct json *qmp_resize(const char *id, uint64_t bytes)
 	return o;
 }
 
+struct json *qmp_cpu(const char *id, const struct json *slot)
+{
+	static const char *const places[] = { "node-id",    "socket-id", "die-id",
+					      "cluster-id", "core-id",   "thread-id" };
+	const struct json *props = json_member_object(slot, "props");
+	struct json *o = json_new_object();
+
+	json_set_string(o, "driver", json_str(slot, "type", ""));
+	json_set_string(o, "id", id);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		int64_t place = json_i64(props, places[i], -1);
+		if (place >= 0)
+			json_set_int(o, places[i], place);
+	}
+	return o;
+}
+
+static struct json *property(const char *device, const char *name)
+{
+	struct json *o = json_new_object();
+
+	set_taken(o, "path", xasprintf("/machine/peripheral/%s", device));
+	json_set_string(o, "property", name);
+	return o;
+}
+
+struct json *qmp_memory_wanted(const char *device, uint64_t bytes)
+{
+	struct json *o = property(device, "requested-size");
+
+	json_set_int(o, "value", (int64_t)bytes);
+	return o;
+}
+
+struct json *qmp_memory_given(const char *device)
+{
+	return property(device, "size");
+}
+
 struct json *qmp_share(const char *id, const char *port, const char *tag)
 {
 	struct json *o = new_device("vhost-user-fs-pci", id, port);

@@ -39,6 +39,12 @@ struct json *qmp_chardev(const char *id);
 struct json *qmp_device_del(const char *id);
 /** qmp_resize() - block_resize: node @id has this size now */
 struct json *qmp_resize(const char *id, uint64_t bytes);
+/** qmp_cpu() - device_add: processor @id in @slot, one of query-hotpluggable-cpus */
+struct json *qmp_cpu(const char *id, const struct json *slot);
+/** qmp_memory_wanted() - qom-set: how much of its memory a virtio-mem device is to give */
+struct json *qmp_memory_wanted(const char *device, uint64_t bytes);
+/** qmp_memory_given() - qom-get: how much the guest has taken */
+struct json *qmp_memory_given(const char *device);
 /** qmp_share() - device_add: a vhost-user-fs device over chardev @id */
 struct json *qmp_share(const char *id, const char *port, const char *tag);
 

@@ -109,7 +109,8 @@ static const struct field spec_resources_fields[] = {
 	  .min = 1,
 	  .max = 255,
 	  .change = SPEC_CLASS_LIVE,
-	  .doc = "Virtual processors." },
+	  .doc = "Virtual processors; up to four times what it was started with while it runs, "
+		 "but never more than the host has." },
 	{ .name = "memory",
 	  .kind = KIND_SIZE,
 	  .offset = offsetof(struct spec_resources, memory),
@@ -119,7 +120,8 @@ static const struct field spec_resources_fields[] = {
 	  .min = 1,
 	  .max = (int64_t)1 << 44,
 	  .change = SPEC_CLASS_LIVE,
-	  .doc = "Memory of the virtual machine." },
+	  .doc = "Memory of the virtual machine; up to four times what it was started with while "
+		 "it runs." },
 	{ .name = "disk",
 	  .kind = KIND_SIZE,
 	  .offset = offsetof(struct spec_resources, disk),

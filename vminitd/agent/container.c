@@ -84,7 +84,8 @@ int container_ready(struct container *c, const struct msg_setup *s, struct buffe
 	return root_ready(&c->root, s, missing, err);
 }
 
-/* The first @count processors are used; 0 = all there are. The first cannot be switched off. */
+/* The first @count processors are used; 0 = all there are. The first cannot be switched off.
+ * Return: 0, -E_NOT_FOUND for one that has not come yet, -E_SYSTEM */
 static int set_processors(uint32_t count, struct error *err)
 {
 	for (unsigned i = 1;; i++) {
@@ -93,7 +94,7 @@ static int set_processors(uint32_t count, struct error *err)
 
 		(void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/online", i);
 		if (!sysfile_read(is, sizeof(is), "%s", path))
-			return 0;
+			return i >= count ? 0 : error_set(err, E_NOT_FOUND, "processor %u", i);
 		if ((is[0] == '1') != wanted && sysfile_write(path, wanted ? "1" : "0", err) < 0)
 			return -(int)err->code;
 	}

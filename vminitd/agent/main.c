@@ -175,6 +175,11 @@ static void prepare(struct agent *a)
 	a->events_fd = device_events(&err);
 	if (a->events_fd < 0)
 		console_panic("boot: %s", error_message(&err));
+	/* Before the driver: else memory that comes stays unused, or is mixed with the kernel's own
+	 * and never goes again. */
+	if (sysfile_write("/sys/devices/system/memory/auto_online_blocks", "online_movable", &err) <
+	    0)
+		error_ignore(&err, "a kernel whose memory stays as it is");
 	boot_load_modules(initramfs);
 	/* Four for every process it looks after. */
 	if (sys_set_limit(RLIMIT_NOFILE, OPEN_FILES_MAX, OPEN_FILES_MAX) < 0)

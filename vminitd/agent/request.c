@@ -29,6 +29,7 @@ struct request {
 		struct setup_share share;
 		struct setup_nic nic;
 		struct setup_tmpfs tmpfs;
+		struct msg_limits limits;
 	} m;
 };
 
@@ -104,7 +105,7 @@ static void release_request(struct request *q)
 		setup_share_release(&q->m.share);
 	else if (q->type == MSG_ATTACH_TMPFS)
 		setup_tmpfs_release(&q->m.tmpfs);
-	else
+	else if (q->type == MSG_ATTACH_NIC)
 		setup_nic_release(&q->m.nic);
 	loop_cancel(q->agent->loop, q->deadline);
 	buffer_release(&q->missing);
@@ -142,6 +143,8 @@ static int try_attach(struct request *q, struct error *err)
 		r = root_add_tmpfs(root, &q->m.tmpfs, err);
 	else if (q->type == MSG_GROW_DISK)
 		r = root_grow_disk(root, &q->m.disk, err);
+	else if (q->type == MSG_LIMITS)
+		r = container_set_limits(&q->agent->container, &q->m.limits, err);
 	else
 		r = container_set_nic(&q->agent->container, &q->m.nic, err);
 	if (r == -E_NOT_FOUND) {
@@ -241,6 +244,8 @@ static int unpack_request(struct request *q, const struct frame *f, struct error
 		return setup_disk_unpack(f->payload, f->size, &q->m.disk, err);
 	if (q->type == MSG_ATTACH_SHARE)
 		return setup_share_unpack(f->payload, f->size, &q->m.share, err);
+	if (q->type == MSG_LIMITS)
+		return msg_limits_unpack(f->payload, f->size, &q->m.limits, err);
 	return setup_nic_unpack(f->payload, f->size, &q->m.nic, err);
 }
 
@@ -336,14 +341,6 @@ static int on_names(struct agent *a, const struct frame *f, struct error *err)
 	return r;
 }
 
-static int on_limits(struct agent *a, const struct frame *f, struct error *err)
-{
-	struct msg_limits m = { 0 };
-	int r = msg_limits_unpack(f->payload, f->size, &m, err);
-
-	return r < 0 ? r : container_set_limits(&a->container, &m, err);
-}
-
 static int on_filter(struct agent *a, const struct frame *f, struct error *err)
 {
 	struct msg_filter m = { 0 };
@@ -384,8 +381,6 @@ static void on_container_request(struct agent *a, const struct frame *f)
 		r = on_detach_nic(a, f, &err);
 	else if (f->type == MSG_NAMES)
 		r = on_names(a, f, &err);
-	else if (f->type == MSG_LIMITS)
-		r = on_limits(a, f, &err);
 	else
 		r = phase_after("write a file", on_write_file(a, f, &err));
 	agent_answer(a, f->stream, r, &err);
@@ -508,6 +503,7 @@ void agent_frame(struct agent *a, const struct frame *f)
 	case MSG_ATTACH_NIC:
 	case MSG_ATTACH_TMPFS:
 	case MSG_GROW_DISK:
+	case MSG_LIMITS: /* processors are devices, too */
 		on_device_request(a, f);
 		break;
 	case MSG_SPAWN:
@@ -531,7 +527,6 @@ void agent_frame(struct agent *a, const struct frame *f)
 	case MSG_DETACH_NIC:
 	case MSG_ATTACH_SOCKET:
 	case MSG_NAMES:
-	case MSG_LIMITS:
 	case MSG_WRITE_FILE:
 		on_container_request(a, f);
 		break;

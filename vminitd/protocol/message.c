@@ -296,8 +296,9 @@ SCHEMA(status_process, STRING(name, NAME_BYTES), ENUM(phase, PROCESS_PHASES),
 #define THIS msg_status
 SCHEMA(msg_status, U32(phase), U32(keeper_pid), U32(qemu_pid), I32(exit_code), BOOL(oom_killed),
        U32(restarts), U64(started_unix_ms), U64(exited_unix_ms), U64(memory_bytes),
-       STRING(error, TEXT_BYTES), U32(cpus), U32(free_ports), BOOL(is_half_changed),
-       BOOL(is_paused), ENUM(health, HEALTH_STATES), STRING(health_text, TEXT_BYTES),
+       U64(max_memory_bytes), STRING(error, TEXT_BYTES), U32(cpus), U32(max_cpus), U32(free_ports),
+       BOOL(is_half_changed), BOOL(is_paused), ENUM(health, HEALTH_STATES),
+       STRING(health_text, TEXT_BYTES),
        LIST(processes, process_count, PROCESSES_CONFIGURED_MAX, status_process))
 #undef THIS
 #define THIS msg_grow

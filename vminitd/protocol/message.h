@@ -604,10 +604,10 @@ struct msg_status {
 	bool oom_killed;
 	uint32_t restarts;
 	uint64_t started_unix_ms, exited_unix_ms;
-	uint64_t memory_bytes;
-	char *error;          /* "" = none */
-	uint32_t cpus;        /* the machine was started with */
-	uint32_t free_ports;  /* devices that can still be attached to it */
+	uint64_t memory_bytes, max_memory_bytes; /* it has; it can have while it runs */
+	char *error;                             /* "" = none */
+	uint32_t cpus, max_cpus;                 /* likewise */
+	uint32_t free_ports;                     /* devices that can still be attached to it */
 	bool is_half_changed; /* a change of the running machine failed half way */
 	bool is_paused;
 	enum process_health_state health; /* of the container and all its processes together */

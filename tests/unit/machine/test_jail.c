@@ -62,6 +62,7 @@ static void run_in_jail(bool kvm, const char *script, struct buffer *out)
 			  .files = files,
 			  .file_count = 1,
 			  .memory_bytes = 3 << 20,
+			  .more_bytes = 2 << 20,
 			  .kvm = kvm,
 			  .stderr_fd = 2,
 			  .fds = { pipe_fds[1], go[0] },
@@ -92,11 +93,12 @@ TEST(a_jailed_process_sees_only_its_own)
 		    "(echo no > /memory/new) 2>/dev/null && echo created >&3;"
 		    "read x <&4; read x < /memory/ram; echo $x >&3;"
 		    "echo new > /memory/ram; read x < /memory/ram; echo $x >&3;"
+		    "echo later > /memory/more; read x < /memory/more; echo /memory/* $x >&3;"
 		    "echo pid $$ >&3; exit 0",
 		    &out);
-	assert_string_equal(
-		buffer_str(&out),
-		"/bin /data /lib /lib64 /memory /data/file\ngiven\nfrom outside\nnew\npid 1\n");
+	assert_string_equal(buffer_str(&out),
+			    "/bin /data /lib /lib64 /memory /data/file\ngiven\nfrom outside\nnew\n"
+			    "/memory/more /memory/ram later\npid 1\n");
 }
 
 TEST(a_missing_file_is_told)

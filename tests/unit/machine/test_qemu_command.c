@@ -3,6 +3,7 @@
  * CTRZ_GOLDEN_UPDATE=1 writes them anew. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -72,6 +73,54 @@ TEST(kvm_machine)
 	compare_command("kvm.txt", &c);
 }
 
+static void assert_refused(const struct qemu_command *c, const char *about)
+{
+	AUTO_STRLIST argv = STRLIST_INIT;
+	AUTO_ERROR err = ERROR_INIT;
+
+	assert_int_equal(qemu_command_build(c, &argv, &err), -E_INVALID);
+	assert_non_null(strstr(error_message(&err), about));
+	assert_int_equal(argv.count, 0);
+}
+
+TEST(machine_with_a_reserve)
+{
+	struct qemu_command c = plain;
+
+	c.more = "/memory/more";
+	c.max_cpus = 4;
+	c.more_bytes = 768ULL << 20;
+	compare_command("reserve.txt", &c);
+	c.more = "more";
+	assert_refused(&c, "absolute");
+}
+
+static void assert_reserve(unsigned cpus, uint64_t mib, unsigned host_cpus, uint64_t host_mib,
+			   unsigned want_cpus, uint64_t want_mib)
+{
+	const struct qemu_reserve r = qemu_reserve(cpus, mib << 20, host_cpus, host_mib << 20);
+
+	assert_int_equal(r.max_cpus, want_cpus);
+	assert_int_equal(r.more_bytes >> 20, want_mib);
+	assert_int_equal(r.more_bytes % QEMU_MEMORY_STEP, 0);
+}
+
+TEST(reserves)
+{
+	assert_reserve(1, 128, 8, 16 << 10, 4, 384);
+	/* whole blocks of the guest's kernel */
+	assert_reserve(2, 101, 8, 16 << 10, 8, 384);
+	assert_reserve(1, 66 << 10, 8, 512 << 10, 4, 190 << 10);
+	/* no more than the host has */
+	assert_reserve(3, 8 << 10, 4, (16 << 10) - 1, 4, (8 << 10) - 128);
+	assert_reserve(4, 8 << 10, 4, 8 << 10, 4, 0);
+	assert_reserve(4, 16 << 10, 2, 8 << 10, 4, 0);
+	assert_reserve(1, 512, 0, 0, 1, 0);
+	/* nor than QEMU takes and any processor can address */
+	assert_reserve(32, 200 << 10, 256, 2 << 20, QEMU_MAX_CPUS, 56 << 10);
+	assert_reserve(1, 1 << 20, 2, 2 << 20, 2, 0);
+}
+
 TEST(machine_from_a_template)
 {
 	struct qemu_command c = plain;
@@ -91,7 +140,12 @@ static void add_json(struct buffer *text, const char *command, struct json *o)
 TEST(devices)
 {
 	static const uint8_t mac[6] = { 0x52, 0x54, 0, 0xab, 1, 2 };
+	static const char slot[] = "{\"props\": {\"core-id\": 1, \"thread-id\": 0, \"node-id\": 0, "
+				   "\"socket-id\": 0}, \"vcpus-count\": 1, "
+				   "\"type\": \"max-x86_64-cpu\"}";
+	AUTO_JSON free_slot = NULL;
 	AUTO_BUFFER text = BUFFER_INIT;
+	AUTO_ERROR err = ERROR_INIT;
 
 	add_json(&text, "add-fd", qmp_add_fd(1));
 	add_json(&text, "blockdev-add", qmp_blockdev("disk0", 1, true));
@@ -104,17 +158,11 @@ TEST(devices)
 	add_json(&text, "getfd", qmp_getfd("share0"));
 	add_json(&text, "chardev-add", qmp_chardev("share0"));
 	add_json(&text, "device_add", qmp_share("share0", "rp3", "src"));
+	add_json(&text, "qom-set", qmp_memory_wanted("more", 1 << 30));
+	add_json(&text, "qom-get", qmp_memory_given("more"));
+	assert_ok(err, json_parse(slot, strlen(slot), sizeof(slot), "a slot", &free_slot, &err));
+	add_json(&text, "device_add", qmp_cpu("cpu1", free_slot));
 	compare("devices.txt", &text);
-}
-
-static void assert_refused(const struct qemu_command *c, const char *about)
-{
-	AUTO_STRLIST argv = STRLIST_INIT;
-	AUTO_ERROR err = ERROR_INIT;
-
-	assert_int_equal(qemu_command_build(c, &argv, &err), -E_INVALID);
-	assert_non_null(strstr(error_message(&err), about));
-	assert_int_equal(argv.count, 0);
 }
 
 TEST(refuses_what_qemu_would_read_otherwise)

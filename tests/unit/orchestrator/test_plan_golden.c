@@ -81,9 +81,9 @@ static void see_applied(struct golden *g)
 			.stage = SEEN_MADE,
 			.phase = SEEN_RUNNING,
 			.exit_code = -1,
-			.memory_bytes =
+			.max_memory_bytes =
 				(uint64_t)g->applied->containers.items[i].resources.memory.value,
-			.cpus = (unsigned)g->applied->containers.items[i].resources.cpus.value,
+			.max_cpus = (unsigned)g->applied->containers.items[i].resources.cpus.value,
 		};
 	o->volumes = xcalloc(g->applied->volumes.count + 1, sizeof(*o->volumes));
 	for (size_t i = 0; i < g->applied->volumes.count; i++) {
@@ -140,9 +140,9 @@ static void set_container(struct golden *g, char **words, size_t count)
 	} else if (strcmp(words[2], "half-changed") == 0) {
 		c->is_half_changed = true;
 	} else if (strcmp(words[2], "memory") == 0) {
-		c->memory_bytes = strtoull(words[3], NULL, 10) << 20;
+		c->max_memory_bytes = strtoull(words[3], NULL, 10) << 20;
 	} else if (strcmp(words[2], "cpus") == 0) {
-		c->cpus = (unsigned)strtoul(words[3], NULL, 10);
+		c->max_cpus = (unsigned)strtoul(words[3], NULL, 10);
 	} else if (strcmp(words[2], "kernel") == 0) {
 		c->kernel = xstrdup(words[3]);
 	} else if (strcmp(words[2], "trouble") == 0) {

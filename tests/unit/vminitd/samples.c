@@ -59,8 +59,8 @@ SAMPLE(msg_stats, MSG_STATS_REPLY, .memory_current = 1, .memory_peak = 2, .memor
        .oom_kills = 4, .cpu_usage_us = 5, .pids = 6, .agent_resident_bytes = UINT64_MAX)
 SAMPLE(msg_status, MSG_STATUS_REPLY, .phase = 2, .keeper_pid = 3, .qemu_pid = 4, .exit_code = -1,
        .oom_killed = false, .restarts = 5, .started_unix_ms = 6, .exited_unix_ms = 7,
-       .memory_bytes = 8, .error = words, .cpus = 9, .free_ports = 10, .is_half_changed = true,
-       .is_paused = true)
+       .memory_bytes = 8, .max_memory_bytes = 11, .error = words, .cpus = 9, .max_cpus = 12,
+       .free_ports = 10, .is_half_changed = true, .is_paused = true)
 SAMPLE(msg_kill_process, MSG_KILL_PROCESS, .signal = 9, .process = words)
 SAMPLE(msg_freeze, MSG_FREEZE, .is_frozen = true)
 SAMPLE(msg_disks, MSG_DISKS, .action = DISKS_FREEZE)
