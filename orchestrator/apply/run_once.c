@@ -279,6 +279,8 @@ static int start_machine(const struct world *w, const struct run_once_options *o
 		ret = translate_container(&in, &config, err);
 	if (ret == 0) {
 		config.attached = true;
+		/* Nobody has written to it. */
+		config.disks[1].empty = throwaway_disk_kind(translate_disk_bytes(c));
 		config.cold = o->config->cold;
 		config.restart = RESTART_NO;
 		config.main.tty = o->tty;

@@ -169,5 +169,7 @@ int volume_disk_create(const char *path, uint64_t size_bytes, const char *label,
  * which nobody reads it */
 int throwaway_disk_create(const char *path, uint64_t size_bytes, const char *label,
 			  struct error *err) MUST_CHECK;
+/** throwaway_disk_kind() - those of one kind differ in label and UUID only; owned */
+char *throwaway_disk_kind(uint64_t size_bytes);
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/digest/digest.h"
 #include "runtime/image/disk_temp.h"
 #include "runtime/image/ext2fs_library.h"
@@ -23,6 +24,7 @@
 #include "runtime/image/image_store.h"
 
 enum {
+	FORMAT = 1, /* changes with what is in an empty disk */
 	SIZE_MIN = 1 << 20,
 	BYTES_PER_INODE = 16384,
 	JOURNAL_BLOCKS_MIN = 1024,
@@ -190,4 +192,9 @@ int throwaway_disk_create(const char *path, uint64_t size_bytes, const char *lab
 			  struct error *err)
 {
 	return create(path, size_bytes, label, THROWAWAY, err);
+}
+
+char *throwaway_disk_kind(uint64_t size_bytes)
+{
+	return xasprintf("throwaway %d %" PRIu64, FORMAT, size_bytes);
 }

@@ -195,7 +195,7 @@ static bool falls_back(struct keeper *k)
 	if (code != E_INTEGRITY && !(k->vm && code == E_UNAVAILABLE))
 		return false;
 	log_warn("the template does not work, booting instead: %s", error_message(&k->failure));
-	template_discard(k->config.templates, &k->config);
+	template_discard(k->config.templates, k->restored_from);
 	k->is_cold = true;
 	error_clear(&k->failure);
 	return true;
@@ -317,18 +317,34 @@ static void on_restore_timeout(void *arg)
 	keeper_fail(k, &err);
 }
 
-/* A restored agent has spoken before: it is asked to speak again. */
-static void ask_hello(struct keeper *k)
+/* The best that is there. Return: whether there is any */
+static bool open_template(struct keeper *k, struct template *ret)
 {
-	struct msg_sync m = { 0 };
-	AUTO_ERROR err = ERROR_INIT;
+	const char *folder = k->config.templates;
+	const struct qemu_seats seats = qemu_seats(&k->config.machine);
+	AUTO_ERROR why = ERROR_INIT;
 
-	random_bytes(&m.nonce, sizeof(m.nonce));
-	m.nonce |= 1;
-	frame_add_marker(&k->guest_out);
-	if (msg_sync_add(&k->guest_out, MSG_SYNC, STREAM_NONE, &m, &err) < 0)
-		keeper_fail(k, &err);
-	vm_send(k->vm, &k->guest_out);
+	if (!folder || !*folder || k->is_cold)
+		return false;
+	if (template_suits(&k->config.machine, TEMPLATE_IMAGE)) {
+		if (template_open(folder, &k->config, TEMPLATE_IMAGE, ret, &why) == 0 &&
+		    template_fill_disk(ret, seats.upper->path, &why) == 0)
+			return true;
+		template_close(ret);
+		log_info("starting without a template of the image: %s", error_message(&why));
+		error_clear(&why);
+	}
+	if (template_open(folder, &k->config, TEMPLATE_MACHINE, ret, &why) == 0)
+		return true;
+	log_warn("booting, for there is no template: %s", error_message(&why));
+	return false;
+}
+
+/* The guest may write to its disks from now on, whatever becomes of it. */
+static void forget_empty_disks(struct machine_config *m)
+{
+	for (size_t i = 0; i < m->disk_count; i++)
+		free(TAKE_PTR(m->disks[i].empty));
 }
 
 static int start_vm(struct keeper *k, struct error *err)
@@ -336,23 +352,17 @@ static int start_vm(struct keeper *k, struct error *err)
 	TRACE("start QEMU and the devices");
 	static const struct vm_events events = { on_agent, on_vm_ended, on_console };
 	struct template template = TEMPLATE_INIT;
-	AUTO_ERROR why = ERROR_INIT;
 
-	k->is_restored = false;
-	if (k->config.templates && *k->config.templates && !k->is_cold) {
-		k->is_restored =
-			template_open(k->config.templates, &k->config, &template, &why) == 0;
-		if (!k->is_restored)
-			log_warn("booting, for there is no template: %s", error_message(&why));
-	}
+	k->is_restored = open_template(k, &template);
+	memcpy(k->restored_from, template.key, sizeof(k->restored_from));
 	int r = vm_start(k->loop, &k->config, k->is_restored ? VM_RESTORE : VM_BOOT, &template,
 			 &events, k, &k->vm, err);
 	template_close(&template);
+	forget_empty_disks(&k->config.machine);
 	if (r < 0 || !k->is_restored)
 		return r;
 	k->restore_timer = loop_after(k->loop, RESTORE_MS, on_restore_timeout, k);
-	ask_hello(k);
-	return 0;
+	return vm_ask_hello(k->vm, &k->guest_out, err);
 }
 
 static void boot(struct keeper *k)

@@ -33,6 +33,7 @@ void machine_config_release(struct machine_config *c)
 	for (size_t i = 0; i < c->disk_count; i++) {
 		free(c->disks[i].serial);
 		free(c->disks[i].path);
+		free(c->disks[i].empty);
 	}
 	free(c->disks);
 	for (size_t i = 0; i < c->nic_count; i++) {
@@ -138,6 +139,7 @@ static struct json *disks_to_json(const struct machine_config *c)
 		json_set_string(o, "serial", c->disks[i].serial);
 		json_set_string(o, "path", c->disks[i].path);
 		json_set_bool(o, "read_only", c->disks[i].read_only);
+		json_set_string(o, "empty", c->disks[i].empty ? c->disks[i].empty : "");
 		json_add(list, o);
 	}
 	return list;
@@ -292,6 +294,7 @@ static void disks_from_json(const struct json *o, struct machine_config *c)
 			.serial = text_of(d, "serial"),
 			.path = text_of(d, "path"),
 			.read_only = json_bool(d, "read_only", false),
+			.empty = text_of(d, "empty"),
 		};
 	}
 }

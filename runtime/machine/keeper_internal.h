@@ -16,6 +16,7 @@
 #include "runtime/machine/keeper_supervise.h"
 #include "runtime/machine/keeper_vm.h"
 #include "runtime/machine/machine.h"
+#include "runtime/machine/template.h"
 
 enum {
 	CLIENTS_MAX = 256,
@@ -83,8 +84,9 @@ struct keeper {
 	struct buffer guest_out;
 	struct buffer filter; /* packed struct msg_filter; empty = not made yet, or none */
 	bool has_hello, is_shut_down;
-	bool wants_boot_log;       /* asked for before the end, and not there yet */
-	bool is_restored;          /* this boot is none: it comes from a template */
+	bool wants_boot_log; /* asked for before the end, and not there yet */
+	bool is_restored;    /* this boot is none: it comes from a template */
+	char restored_from[TEMPLATE_KEY_SIZE];
 	bool is_cold;              /* templates have failed it */
 	size_t files_left;         /* of this boot, that the guest has not written yet */
 	bool vm_is_over;           /* to be taken down when the stack has unwound */

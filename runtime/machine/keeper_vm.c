@@ -32,6 +32,7 @@
 #include "base/text.h"
 #include "runtime/machine/keeper_vm_internal.h"
 #include "runtime/machine/keeper_words.h"
+#include "runtime/machine/template.h"
 
 enum { LOGGED_MAX = 256 * 1024 };
 
@@ -198,7 +199,7 @@ void vm_send(struct vm *vm, struct buffer *out)
 
 /* A template has the devices that most machines have; before its state comes, QEMU is given those
  * of this machine in their places. */
-static int attach_seated(struct vm *vm, bool are_empty, struct error *err)
+static int attach_seated(struct vm *vm, enum vm_origin origin, struct error *err)
 {
 	const struct qemu_seats s = qemu_seats(&vm->config->machine);
 	const struct machine_disk *const disks[] = { s.lower, s.upper };
@@ -206,12 +207,23 @@ static int attach_seated(struct vm *vm, bool are_empty, struct error *err)
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(disks); i++)
 		if (disks[i])
-			r = are_empty ? vm_plug_empty_disk(vm, disks[i], err)
-				      : vm_plug_disk(vm, disks[i], NULL, NULL, err);
+			r = origin == VM_TEMPLATE ? vm_plug_empty_disk(vm, disks[i], err)
+						  : vm_plug_disk(vm, disks[i], NULL, NULL, err);
 	if (r == 0 && s.nic)
-		r = are_empty ? vm_plug_empty_nic(vm, s.nic, err)
-			      : vm_plug_seated_nic(vm, s.nic, err);
+		r = origin == VM_RESTORE ? vm_plug_seated_nic(vm, s.nic, err)
+					 : vm_plug_empty_nic(vm, s.nic, err);
 	return r;
+}
+
+/* Queue what brings the state in, and what the guest is to know before it runs. */
+static int restore(struct vm *vm, const struct template *template, struct error *err)
+{
+	const struct machine_disk *upper = qemu_seats(&vm->config->machine).upper;
+
+	if (vm_restore(vm, template, err) < 0)
+		return -(int)err->code;
+	/* With its image, it has seen a disk of that size. */
+	return upper && template->kind == TEMPLATE_MACHINE ? vm_tell_disk_size(vm, upper, err) : 0;
 }
 
 /* All but those that are there. */
@@ -237,25 +249,22 @@ static int start(struct vm *vm, enum vm_origin origin, const struct template *te
 	vm->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (vm->inotify_fd < 0)
 		return error_sys(err, "watch for switches");
-	if (qemu_process_start(vm->config, origin != VM_BOOT, origin == VM_RESTORE, &vm->qemu,
-			       err) < 0)
+	bool is_restored = origin == VM_RESTORE || origin == VM_PREPARE;
+	if (qemu_process_start(vm->config, origin != VM_BOOT, is_restored, &vm->qemu, err) < 0)
 		return -(int)err->code;
 	loop_watch(vm->loop, vm->inotify_fd, EPOLLIN, on_switch_news, vm);
 	loop_watch(vm->loop, vm->qemu.process.pidfd, EPOLLIN, on_qemu_exit, vm);
 	loop_watch(vm->loop, vm->qemu.console_fd, EPOLLIN, on_console, vm);
 	loop_watch(vm->loop, vm->qemu.stderr_fd, EPOLLIN, on_stderr, vm);
 	watch_agent(vm, NULL);
-	if (origin == VM_RESTORE && vm_copy_memory(vm, template, err) < 0)
+	if (is_restored && vm_copy_memory(vm, template, err) < 0)
 		return -(int)err->code;
 	vm->qmp = qmp_new(vm->loop, take_fd(&vm->qemu.qmp_fd), on_qmp_event, on_qmp_closed, vm);
-	if (origin != VM_BOOT && attach_seated(vm, origin == VM_TEMPLATE, err) < 0)
+	if (origin != VM_BOOT && attach_seated(vm, origin, err) < 0)
 		return -(int)err->code;
-	if (origin == VM_RESTORE && vm_restore(vm, template, err) < 0)
+	if (is_restored && restore(vm, template, err) < 0)
 		return -(int)err->code;
-	const struct machine_disk *upper = qemu_seats(&vm->config->machine).upper;
-	if (origin == VM_RESTORE && upper && vm_tell_disk_size(vm, upper, err) < 0)
-		return -(int)err->code;
-	if (origin != VM_TEMPLATE && attach_all(vm, err) < 0)
+	if ((origin == VM_BOOT || origin == VM_RESTORE) && attach_all(vm, err) < 0)
 		return -(int)err->code;
 	vm_step(vm, NULL, "start", "the guest", "cont", NULL, -1, NULL);
 	return 0;

@@ -33,13 +33,14 @@ struct vm_events {
 enum vm_origin {
 	VM_BOOT,     /* a machine of its own */
 	VM_TEMPLATE, /* a machine that is to become a template: with placeholders for its seats */
+	VM_PREPARE,  /* from a template, and to become another one: its NIC is a placeholder */
 	VM_RESTORE,  /* from a template */
 };
 
 /**
  * vm_start() - start QEMU and the file servers; the guest runs as soon as its devices are attached
  * @config: lent for the life of the VM
- * @template: with VM_RESTORE: what it starts from; lent for the call
+ * @template: with the last two: what it starts from; lent for the call
  *
  * Return: 0 and *ret, -E_CONFLICT if another machine uses one of the disks, ...
  */
@@ -119,6 +120,9 @@ unsigned vm_free_ports(const struct vm *vm);
  * It is not to run again. Its memory is vm_memory_fd().
  */
 void vm_save(struct vm *vm, int fd, void (*done)(void *arg), void *arg);
+/** vm_ask_hello() - an agent that is restored has spoken before: send it, behind @out, to speak
+ * again */
+int vm_ask_hello(struct vm *vm, struct buffer *out, struct error *err) MUST_CHECK;
 /** vm_memory_fd() - lent */
 int vm_memory_fd(const struct vm *vm);
 /** vm_last_words() - owned; what the guest's kernel or QEMU said, or NULL */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/digest/digest.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "base/trace.h"
@@ -169,11 +170,25 @@ void vm_save(struct vm *vm, int fd, void (*done)(void *arg), void *arg)
 		vm_tell_end(vm, err.code, error_message(&err));
 		return;
 	}
+	vm->has_migrated = false; /* its own state came from another one */
 	vm->saved = done;
 	vm->saved_arg = arg;
 	vm_step(vm, NULL, doing, "the template", "stop", NULL, -1, NULL);
 	set_capabilities(vm, doing);
 	pass_state(vm, doing, "migrate", copy);
+}
+
+int vm_ask_hello(struct vm *vm, struct buffer *out, struct error *err)
+{
+	struct msg_sync m = { 0 };
+
+	random_bytes(&m.nonce, sizeof(m.nonce));
+	m.nonce |= 1;
+	frame_add_marker(out);
+	if (msg_sync_add(out, MSG_SYNC, STREAM_NONE, &m, err) < 0)
+		return -(int)err->code;
+	vm_send(vm, out);
+	return 0;
 }
 
 int vm_memory_fd(const struct vm *vm)

@@ -194,12 +194,19 @@ static void undo(struct process *keeper, const char *run_dir)
 static void find_template(struct keeper_config *c)
 {
 	TRACE("find the template");
+	bool suits = template_suits(&c->machine, TEMPLATE_IMAGE);
+	AUTO_ERROR why = ERROR_INIT;
 	AUTO_ERROR err = ERROR_INIT;
 
-	if (!c->templates || template_ensure(c->templates, c, &err) == 0)
+	if (!c->templates || (suits && template_ensure(c->templates, c, TEMPLATE_IMAGE, &why) == 0))
 		return;
-	log_warn("'%s' boots: %s", c->machine.name, error_message(&err));
-	free(TAKE_PTR(c->templates));
+	if (template_ensure(c->templates, c, TEMPLATE_MACHINE, &err) < 0) {
+		log_warn("'%s' boots: %s", c->machine.name, error_message(&err));
+		free(TAKE_PTR(c->templates));
+	} else if (suits) {
+		log_warn("'%s' starts without a template of its image: %s", c->machine.name,
+			 error_message(&why));
+	}
 }
 
 static int start(struct keeper_config *c, int *ret_sock, struct error *err)

@@ -20,6 +20,8 @@ struct machine_disk {
 	char *serial;
 	char *path;
 	bool read_only;
+	char *empty; /* which kind of empty disk it is, among which one is as good as another; NULL
+			or "" = it may hold something */
 };
 
 /* A NIC on a port of a network's switch: switch_add_port() made @port_dir, which holds the two

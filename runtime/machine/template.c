@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -26,13 +27,14 @@
 #include "base/log.h"
 #include "runtime/machine/keeper_lock.h"
 #include "runtime/machine/keeper_qemu.h"
+#include "runtime/machine/memory_copy.h"
 #include "runtime/machine/template_internal.h"
 
 /* Changes with the layout of a template, and with what a machine is told before it is saved. */
 #define TEMPLATE_FORMAT 3
 
 enum {
-	KEY_DIGITS = 16,
+	KEY_DIGITS = TEMPLATE_KEY_SIZE - 1,
 	RECORD_MAX = 64 * 1024,
 	LOCK_WAIT_MS = 150 * 1000, /* others make theirs first */
 	FAILED_MS = 10 * 60 * 1000,
@@ -45,10 +47,48 @@ void template_close(struct template *t)
 {
 	cleanup_close(&t->memory_fd);
 	cleanup_close(&t->state_fd);
+	cleanup_close(&t->disk_fd);
 	*t = TEMPLATE_INIT;
 }
 
-int template_key(const struct keeper_config *c, char **ret, struct error *err)
+bool template_suits(const struct machine_config *m, enum template_kind kind)
+{
+	const struct qemu_seats seats = qemu_seats(m);
+	unsigned lower = 0, upper = 0;
+
+	if (kind == TEMPLATE_MACHINE)
+		return true;
+	if (!seats.lower || !seats.upper || !seats.upper->empty || !*seats.upper->empty ||
+	    !setup_is_rehearsed(&m->setup))
+		return false;
+	/* The root stands on the disks that have a seat, and on no others. */
+	for (size_t i = 0; i < m->setup.disk_count; i++) {
+		const struct setup_disk *d = &m->setup.disks[i];
+		lower += d->role == DISK_LOWER;
+		upper += d->role == DISK_UPPER;
+		if ((d->role == DISK_LOWER && !str_equal(d->serial, seats.lower->serial)) ||
+		    (d->role == DISK_UPPER && !str_equal(d->serial, seats.upper->serial)))
+			return false;
+	}
+	return lower == 1 && upper == 1;
+}
+
+/* An image's disk never changes, but another one can be of the same layers. */
+static int identify_image(const struct qemu_seats *seats, struct buffer *out, struct error *err)
+{
+	struct stat st;
+
+	if (stat(seats->lower->path, &st) < 0)
+		return error_sys(err, "look at '%s'", seats->lower->path);
+	buffer_printf(out, "image %s %jd %ju %ju %jd.%09ld, empty %s\n",
+		      path_basename(seats->lower->path), (intmax_t)st.st_size, (uintmax_t)st.st_dev,
+		      (uintmax_t)st.st_ino, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+		      seats->upper->empty);
+	return 0;
+}
+
+int template_key(const struct keeper_config *c, enum template_kind kind, char **ret,
+		 struct error *err)
 {
 	const struct qemu_seats seats = qemu_seats(&c->machine);
 	AUTO_BUFFER text = BUFFER_INIT;
@@ -58,7 +98,8 @@ int template_key(const struct keeper_config *c, char **ret, struct error *err)
 	/* The agent remembers the seats by these. */
 	buffer_printf(&text, "disks %s %s\n", seats.lower ? seats.lower->serial : "-",
 		      seats.upper ? seats.upper->serial : "-");
-	if (qemu_identity(c, &text, err) < 0)
+	if (qemu_identity(c, &text, err) < 0 ||
+	    (kind == TEMPLATE_IMAGE && identify_image(&seats, &text, err) < 0))
 		return -(int)err->code;
 	sha256_hex(text.data, text.size, hex);
 	*ret = xasprintf("%.*s", (int)KEY_DIGITS, hex);
@@ -121,26 +162,66 @@ static struct json *seats_json(const struct machine_config *m)
 	return o;
 }
 
+/* What the kernel says of a file that is too large to be read each time. */
+static int note_file(int dir, const char *name, struct json *o, uint64_t *bytes, struct error *err)
+{
+	AUTO_FREE char *inode_key = xasprintf("%s_inode", name);
+	AUTO_FREE char *changed_key = xasprintf("%s_changed", name);
+	AUTO_FREE char *bytes_key = xasprintf("%s_bytes", name);
+	struct stat st;
+	AUTO_CLOSE int fd = open_ours(dir, name, &st, err);
+
+	if (fd < 0)
+		return fd;
+	AUTO_FREE char *changed = change_time(&st);
+	json_set_int(o, bytes_key, (int64_t)st.st_size);
+	json_set_int(o, inode_key, (int64_t)st.st_ino);
+	json_set_string(o, changed_key, changed);
+	*bytes += (uint64_t)st.st_blocks * 512;
+	return 0;
+}
+
+/* Return: the descriptor of a file that is as it was noted, or -code */
+static int open_noted(int dir, const char *name, const struct json *o, uint64_t *ret_bytes,
+		      struct error *err)
+{
+	AUTO_FREE char *inode_key = xasprintf("%s_inode", name);
+	AUTO_FREE char *changed_key = xasprintf("%s_changed", name);
+	AUTO_FREE char *bytes_key = xasprintf("%s_bytes", name);
+	struct stat st;
+	AUTO_CLOSE int fd = open_ours(dir, name, &st, err);
+
+	if (fd < 0)
+		return fd;
+	AUTO_FREE char *changed = change_time(&st);
+	*ret_bytes = json_u64(o, bytes_key, 0);
+	if ((uint64_t)st.st_size != *ret_bytes ||
+	    (uint64_t)st.st_ino != json_u64(o, inode_key, 0) ||
+	    !str_equal(changed, json_str(o, changed_key, "")))
+		return error_set(err, E_INTEGRITY, "its %s is not the one that was saved", name);
+	return take_fd(&fd);
+}
+
 int template_write_record(const char *folder, const char *key, const struct keeper_config *c,
-			  struct error *err)
+			  enum template_kind kind, struct error *err)
 {
 	const struct machine_config *m = &c->machine;
+	const struct qemu_seats seats = qemu_seats(m);
 	AUTO_FREE char *path = path_join(folder, TEMPLATE_RECORD);
 	AUTO_JSON o = json_new_object();
 	AUTO_BUFFER text = BUFFER_INIT;
-	struct stat memory, state;
+	struct stat state;
+	uint64_t bytes = 0;
 	char hex[65];
 
 	AUTO_CLOSE int dir = open_folder(folder, err);
 	if (dir < 0)
 		return dir;
-	AUTO_CLOSE int memory_fd = open_ours(dir, TEMPLATE_MEMORY, &memory, err);
-	if (memory_fd < 0)
-		return memory_fd;
 	AUTO_CLOSE int state_fd = open_ours(dir, TEMPLATE_STATE, &state, err);
-	if (state_fd < 0 || digest_state(state_fd, hex, err) < 0)
+	if (state_fd < 0 || digest_state(state_fd, hex, err) < 0 ||
+	    note_file(dir, TEMPLATE_MEMORY, o, &bytes, err) < 0 ||
+	    (kind == TEMPLATE_IMAGE && note_file(dir, TEMPLATE_DISK, o, &bytes, err) < 0))
 		return -(int)err->code;
-	AUTO_FREE char *changed = change_time(&memory);
 	json_set_string(o, "key", key);
 	json_set_string(o, "kernel", m->kernel);
 	json_set_string(o, "initrd", m->initrd);
@@ -150,10 +231,9 @@ int template_write_record(const char *folder, const char *key, const struct keep
 	json_set_int(o, "cpus", m->cpus);
 	json_set_int(o, "devices", qemu_root_ports(m, true));
 	json_set(o, "seats", seats_json(m));
-	json_set_int(o, "memory_bytes", (int64_t)memory.st_size);
-	json_set_int(o, "memory_inode", (int64_t)memory.st_ino);
-	json_set_string(o, "memory_changed", changed);
-	json_set_int(o, "size_bytes", (int64_t)memory.st_blocks * 512 + state.st_size);
+	json_set_string(o, "image", kind == TEMPLATE_IMAGE ? seats.lower->path : "");
+	json_set_string(o, "empty", kind == TEMPLATE_IMAGE ? seats.upper->empty : "");
+	json_set_int(o, "size_bytes", (int64_t)bytes + state.st_size);
 	json_set_string(o, "state_sha256", hex);
 	json_set_int(o, "created_unix_ms", (int64_t)clock_unix_ms());
 	json_print(o, 1, false, &text);
@@ -171,20 +251,25 @@ static int read_record(int dir, struct json **ret, struct stat *st, struct error
 	return json_parse(text.data, text.size, RECORD_MAX, TEMPLATE_RECORD, ret, err);
 }
 
+static bool is_of_image(const struct json *o)
+{
+	return *json_str(o, "image", "") != '\0';
+}
+
 static int open_files(int dir, const struct json *o, struct template *t, struct error *err)
 {
 	struct stat st;
 	char hex[65];
 
-	t->memory_fd = open_ours(dir, TEMPLATE_MEMORY, &st, err);
+	t->kind = is_of_image(o) ? TEMPLATE_IMAGE : TEMPLATE_MACHINE;
+	t->memory_fd = open_noted(dir, TEMPLATE_MEMORY, o, &t->memory_bytes, err);
 	if (t->memory_fd < 0)
 		return -(int)err->code;
-	t->memory_bytes = json_u64(o, "memory_bytes", 0);
-	AUTO_FREE char *changed = change_time(&st);
-	if ((uint64_t)st.st_size != t->memory_bytes ||
-	    (uint64_t)st.st_ino != json_u64(o, "memory_inode", 0) ||
-	    !str_equal(changed, json_str(o, "memory_changed", "")))
-		return error_set(err, E_INTEGRITY, "its memory is not the one that was saved");
+	if (t->kind == TEMPLATE_IMAGE) {
+		t->disk_fd = open_noted(dir, TEMPLATE_DISK, o, &t->disk_bytes, err);
+		if (t->disk_fd < 0)
+			return -(int)err->code;
+	}
 	t->state_fd = open_ours(dir, TEMPLATE_STATE, &st, err);
 	if (t->state_fd < 0 || digest_state(t->state_fd, hex, err) < 0)
 		return -(int)err->code;
@@ -214,28 +299,48 @@ static int open_checked(const char *folder, const char *key, struct template *re
 		err->code = E_INTEGRITY;
 		return error_wrap(err, "the template '%s' cannot be used", path);
 	}
+	(void)snprintf(t.key, sizeof(t.key), "%s", key);
 	*ret = t;
 	*ret_record = TAKE_PTR(o);
 	return 0;
 }
 
-int template_open(const char *folder, const struct keeper_config *c, struct template *ret,
-		  struct error *err)
+int template_open(const char *folder, const struct keeper_config *c, enum template_kind kind,
+		  struct template *ret, struct error *err)
 {
 	AUTO_FREE char *key = NULL;
 	AUTO_JSON record = NULL;
 	struct stat st;
 
-	if (template_key(c, &key, err) < 0 || open_checked(folder, key, ret, &record, &st, err) < 0)
+	if (template_key(c, kind, &key, err) < 0 ||
+	    open_checked(folder, key, ret, &record, &st, err) < 0)
 		return -(int)err->code;
-	if (ret->memory_bytes == qemu_memory_bytes(&c->machine)) {
+	if (ret->kind == kind && ret->memory_bytes == qemu_memory_bytes(&c->machine)) {
 		/* The folder's time says when it was used last. */
 		AUTO_FREE char *path = path_join(folder, key);
 		(void)utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
 		return 0;
 	}
 	template_close(ret);
-	return error_set(err, E_INTEGRITY, "the template '%s/%s' is of another size", folder, key);
+	return error_set(err, E_INTEGRITY, "the template '%s/%s' is of another machine", folder,
+			 key);
+}
+
+int template_fill_disk(const struct template *t, const char *path, struct error *err)
+{
+	AUTO_FREE char *made = xasprintf("%s" TEMPLATE_NEW, path);
+	AUTO_CLOSE int fd = open(made, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r = fd < 0 || ftruncate(fd, (off_t)t->disk_bytes) < 0
+			? error_sys(err, "create '%s'", made)
+			: 0;
+
+	if (r == 0 && memory_copy(t->disk_fd, fd, t->disk_bytes, err) < 0)
+		r = error_wrap(err, "fill '%s'", made);
+	if (r == 0 && rename(made, path) < 0)
+		r = error_sys(err, "put '%s' in place", path);
+	if (r < 0)
+		(void)unlink(made);
+	return r;
 }
 
 /* Named anew first: whoever opens it finds all of it or nothing. */
@@ -266,12 +371,11 @@ static int lock_folder(const char *folder, struct error *err)
 	return take_fd(&fd);
 }
 
-void template_discard(const char *folder, const struct keeper_config *c)
+void template_discard(const char *folder, const char *key)
 {
-	AUTO_FREE char *key = NULL;
 	AUTO_ERROR err = ERROR_INIT;
 
-	if (template_key(c, &key, &err) < 0 || remove_one(folder, key, &err) < 0)
+	if (remove_one(folder, key, &err) < 0)
 		error_ignore(&err, "remove a template");
 }
 
@@ -292,19 +396,29 @@ static int failed_lately(const char *failed, struct error *err)
 	return error_set(err, E_UNAVAILABLE, "%s", buffer_str(&why));
 }
 
-static void remove_unused(const char *folder)
+static enum template_kind template_kind_of(const struct template_info *t)
+{
+	return *t->image ? TEMPLATE_IMAGE : TEMPLATE_MACHINE;
+}
+
+/* There is to be room for one more of that kind. */
+static void remove_unused(const char *folder, enum template_kind kind)
 {
 	struct template_list list = { 0 };
 	AUTO_ERROR err = ERROR_INIT;
 	uint64_t now = clock_unix_ms();
+	size_t left = 0;
 
 	if (template_list(folder, &list, &err) < 0)
 		error_ignore(&err, "list the templates");
-	for (size_t left = list.count; left > 0; left--) {
+	for (size_t i = 0; i < list.count; i++)
+		left += template_kind_of(&list.items[i]) == kind;
+	for (; left > 0; left--) {
 		struct template_info *oldest = NULL;
 		for (size_t i = 0; i < list.count; i++) {
 			struct template_info *t = &list.items[i];
-			if (t->name && (!oldest || t->used_unix_ms < oldest->used_unix_ms))
+			if (t->name && template_kind_of(t) == kind &&
+			    (!oldest || t->used_unix_ms < oldest->used_unix_ms))
 				oldest = t;
 		}
 		if (!oldest || (left < TEMPLATES_MAX && oldest->used_unix_ms + UNUSED_MS > now))
@@ -318,13 +432,13 @@ static void remove_unused(const char *folder)
 
 /* The lock is held. */
 static int make_locked(const char *folder, const char *key, const struct keeper_config *c,
-		       struct error *err)
+		       enum template_kind kind, struct error *err)
 {
 	AUTO_FREE char *failed = xasprintf("%s/%s.failed", folder, key);
 	struct template t = TEMPLATE_INIT;
 	AUTO_ERROR why = ERROR_INIT;
 
-	if (template_open(folder, c, &t, &why) == 0) {
+	if (template_open(folder, c, kind, &t, &why) == 0) {
 		template_close(&t);
 		return 0;
 	}
@@ -333,8 +447,8 @@ static int make_locked(const char *folder, const char *key, const struct keeper_
 	error_ignore(&why, "use a template");
 	if (failed_lately(failed, err) < 0 || remove_one(folder, key, err) < 0)
 		return -(int)err->code;
-	remove_unused(folder);
-	if (template_make(folder, key, c, err) == 0)
+	remove_unused(folder, kind);
+	if (template_make(folder, key, c, kind, err) == 0)
 		return file_remove(failed, err);
 	AUTO_FREE char *text = xstrdup(error_message(err));
 	if (file_write_atomic(failed, text, strlen(text), 0600, &why) < 0)
@@ -342,31 +456,36 @@ static int make_locked(const char *folder, const char *key, const struct keeper_
 	return -(int)err->code;
 }
 
-int template_ensure(const char *folder, const struct keeper_config *c, struct error *err)
+int template_ensure(const char *folder, const struct keeper_config *c, enum template_kind kind,
+		    struct error *err)
 {
 	AUTO_FREE char *key = NULL;
 	struct template t = TEMPLATE_INIT;
 	AUTO_ERROR why = ERROR_INIT;
 
 	/* Without the lock: whoever only uses one waits for nobody. */
-	if (template_open(folder, c, &t, &why) == 0) {
+	if (template_open(folder, c, kind, &t, &why) == 0) {
 		template_close(&t);
 		return 0;
 	}
 	error_ignore(&why, "use a template");
-	if (template_key(c, &key, err) < 0)
+	if ((kind == TEMPLATE_IMAGE && template_ensure(folder, c, TEMPLATE_MACHINE, err) < 0) ||
+	    template_key(c, kind, &key, err) < 0)
 		return -(int)err->code;
 	AUTO_CLOSE int lock = lock_folder(folder, err);
 	if (lock < 0)
 		return lock;
-	int r = make_locked(folder, key, c, err);
-	return r < 0 ? error_wrap(err, "make a template of the machine") : 0;
+	int r = make_locked(folder, key, c, kind, err);
+	return r < 0 ? error_wrap(err, "make a template of the %s",
+				  kind == TEMPLATE_IMAGE ? "image" : "machine")
+		     : 0;
 }
 
 static void info_release(struct template_info *t)
 {
 	free(t->name);
 	free(t->kernel);
+	free(t->image);
 }
 
 void template_list_release(struct template_list *l)
@@ -387,9 +506,11 @@ const char *template_state_name(enum template_state state)
 /* Whether the files it was made from still are what they were. */
 static bool is_current(const struct json *o, const char *key)
 {
-	char *texts[] = { xstrdup(json_str(o, "kernel", "")), xstrdup(json_str(o, "initrd", "")),
-			  xstrdup(json_str(o, "kernel_args", "")),
-			  xstrdup(json_str(o, "qemu", "")) };
+	char *texts[] = {
+		xstrdup(json_str(o, "kernel", "")),      xstrdup(json_str(o, "initrd", "")),
+		xstrdup(json_str(o, "kernel_args", "")), xstrdup(json_str(o, "qemu", "")),
+		xstrdup(json_str(o, "image", "")),       xstrdup(json_str(o, "empty", ""))
+	};
 	struct keeper_config c = {
 		.machine = { .kernel = texts[0],
 			     .initrd = texts[1],
@@ -405,13 +526,16 @@ static bool is_current(const struct json *o, const char *key)
 	AUTO_FREE char *upper = xstrdup_null(json_str(seats, "upper", NULL));
 	struct template_seating seating = { .lower = lower,
 					    .upper = upper,
+					    .image = texts[4],
+					    .empty = texts[5],
 					    .has_nic = json_bool(seats, "nic", false),
 					    .mtu = (uint32_t)json_u64(seats, "mtu", 0) };
 	AUTO_FREE char *now = NULL;
 	AUTO_ERROR err = ERROR_INIT;
 
 	template_seat(&c.machine, &seating, (unsigned)json_u64(o, "devices", 0));
-	if (template_key(&c, &now, &err) < 0)
+	enum template_kind kind = is_of_image(o) ? TEMPLATE_IMAGE : TEMPLATE_MACHINE;
+	if (template_key(&c, kind, &now, &err) < 0)
 		error_ignore(&err, "look at what a template was made from");
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(texts[i]);
@@ -432,10 +556,12 @@ static void describe(const char *folder, const char *key, struct template_info *
 	if (open_checked(folder, key, &t, &o, &st, &err) < 0) {
 		error_ignore(&err, "look at a template");
 		ret->kernel = xstrdup("");
+		ret->image = xstrdup("");
 		return;
 	}
 	template_close(&t);
 	ret->kernel = xstrdup(json_str(o, "kernel", ""));
+	ret->image = xstrdup(json_str(o, "image", ""));
 	ret->kvm = json_bool(o, "kvm", false);
 	ret->cpus = (unsigned)json_u64(o, "cpus", 0);
 	ret->devices = (unsigned)json_u64(o, "devices", 0);

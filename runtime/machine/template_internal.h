@@ -5,6 +5,7 @@
  *	KEY/            0700; KEY is a digest of everything the template depends on
  *	    memory      0400; sparse
  *	    state       0400; QEMU's migration stream
+ *	    disk        0400; sparse; an image's: the writable disk
  *	    template.json  written last
  *	KEY.new/        half made, or half removed
  *	KEY.failed      why it could not be made; believed for a while
@@ -17,23 +18,27 @@
 
 #define TEMPLATE_MEMORY "memory"
 #define TEMPLATE_STATE "state"
+#define TEMPLATE_DISK "disk"
 #define TEMPLATE_RECORD "template.json"
 #define TEMPLATE_NEW ".new"
 
 enum { TEMPLATE_STATE_MAX = 64 * 1024 * 1024 };
 
 /** template_key() - owned name of the template for @c. Return: 0 or -code */
-int template_key(const struct keeper_config *c, char **ret, struct error *err) MUST_CHECK;
+int template_key(const struct keeper_config *c, enum template_kind kind, char **ret,
+		 struct error *err) MUST_CHECK;
 /** template_write_record() - after the files are complete and synced; @folder is KEY.new/KEY */
 int template_write_record(const char *folder, const char *key, const struct keeper_config *c,
-			  struct error *err) MUST_CHECK;
-/** template_make() - boot a machine and save it below @folder; its own lock is held */
+			  enum template_kind kind, struct error *err) MUST_CHECK;
+/** template_make() - start a machine and save it below @folder; its own lock is held */
 int template_make(const char *folder, const char *key, const struct keeper_config *c,
-		  struct error *err) MUST_CHECK;
+		  enum template_kind kind, struct error *err) MUST_CHECK;
 
 /* The devices of a machine that becomes a template, or that stands for one. */
 struct template_seating {
 	char *lower, *upper; /* lent: the disks' serials; NULL = none */
+	char *image, *disk;  /* lent: their files; NULL = placeholders */
+	char *empty;         /* lent: of the writable one; NULL = it is none */
 	bool has_nic;
 	uint32_t mtu;
 	struct machine_disk disks[2];

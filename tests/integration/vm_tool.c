@@ -159,8 +159,9 @@ static void add_disk(struct machine_config *c, const char *path, const char *ser
 {
 	if (!path)
 		return;
-	c->disks[c->disk_count++] =
-		(struct machine_disk){ xstrdup(serial), xstrdup(path), role == DISK_LOWER };
+	c->disks[c->disk_count++] = (struct machine_disk){ .serial = xstrdup(serial),
+							   .path = xstrdup(path),
+							   .read_only = role == DISK_LOWER };
 	c->setup.disks[c->setup.disk_count++] = (struct setup_disk){
 		.serial = xstrdup(serial), .role = role, .read_only = role == DISK_LOWER
 	};

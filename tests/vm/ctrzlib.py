@@ -143,6 +143,7 @@ class Home:
             shared = cache.root / "templates"
             shared.mkdir(mode=0o700, exist_ok=True)
             (self.root / "data" / "templates").symlink_to(shared)
+        self.shares_templates = not own_templates
 
     def try_run(self, *args, **more):
         """Run ctrz with these arguments; any end is fine. What a file of a test reaches is agreed to, as its user would."""
@@ -171,7 +172,22 @@ class Home:
         """Load the busybox image; returns its name."""
         if self.try_run("image", "inspect", IMAGE).code != 0:
             self.run("image", "load", f"oci:{self.cache.layout()}", IMAGE)
+            if self.shares_templates:
+                self.share_disk(next((self.root / "data" / "disks").glob("*.ext4")))
         return IMAGE
+
+    def share_disk(self, disk):
+        """The same file in all homes, so that a template of the image is one of theirs, too."""
+        shared = self.cache.root / "disks" / disk.name
+        shared.parent.mkdir(exist_ok=True)
+        try:
+            os.link(disk, shared)
+        except FileExistsError:
+            aside = disk.with_suffix(".shared")
+            os.link(shared, aside)
+            aside.rename(disk)
+        except OSError:
+            pass  # another file system: a template for each home
 
     def popen(self, *args, **more):
         more.setdefault("env", self.env)

@@ -46,10 +46,25 @@ def templates(home):
     return home.root / "data" / "templates"
 
 
+def digest(path):
+    """Of a file's size and of what is in it; not of its holes, for a disk is large."""
+    found, at, size = hashlib.sha256(), 0, path.stat().st_size
+    with open(path, "rb") as f:
+        while at < size:
+            try:
+                at = os.lseek(f.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                break
+            hole = os.lseek(f.fileno(), at, os.SEEK_HOLE)
+            found.update(b"%d %d" % (at, hole))
+            found.update(os.pread(f.fileno(), hole - at, at))
+            at = hole
+    return f"{size} {found.hexdigest()}"
+
+
 def checksum(home):
     """Of every byte of every template."""
-    return {str(p.relative_to(home.root)): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(templates(home).glob("*/*"))}
+    return {str(p.relative_to(home.root)): digest(p) for p in sorted(templates(home).glob("*/*"))}
 
 
 SIZE = ("--memory", "128MiB", "--cpus")
@@ -59,20 +74,24 @@ def run(home, script, *options, cpus=1):
     return home.run("run", "--rm", *SIZE, str(cpus), *options, ctrzlib.IMAGE, "sh", "-c", script)
 
 
-def states(home):
-    """Of each processor count's template."""
-    return {t["cpus"]: t["state"] for t in home.json("template", "ls") if t["state"] != "broken"}
+def states(home, of_image=True):
+    """Of each processor count's template of an image, or of a machine."""
+    return {t["cpus"]: t["state"] for t in home.json("template", "ls") if t["state"] != "broken" and bool(t["image_disk"]) == of_image}
 
 
-def key_of(home, cpus):
-    return next(templates(home) / t["name"] for t in home.json("template", "ls") if t["cpus"] == cpus)
+def key_of(home, cpus, of_image=True):
+    return next(templates(home) / t["name"] for t in home.json("template", "ls")
+                if t["cpus"] == cpus and bool(t["image_disk"]) == of_image)
 
 
-def is_made_anew(home, cpus=1):
+def is_made_anew(home, cpus=1, of_image=True):
     """The container runs, one line says what is wrong, and a whole template is there; nothing else is."""
+    if not of_image:
+        # Else nobody looks at the machine's.
+        ctrzlib.shutil.rmtree(key_of(home, cpus), ignore_errors=True)
     r = run(home, "echo up", cpus=cpus)
     assert r.out == "up\n" and len(r.err.splitlines()) == 1 and "made anew" in r.err, r
-    assert states(home)[cpus] == "ready"
+    assert states(home, of_image)[cpus] == states(home)[cpus] == "ready"
     assert all(p.name == "lock" or re.fullmatch("[0-9a-f]{16}", p.name) for p in templates(home).iterdir())
 
 
@@ -108,9 +127,10 @@ def test_machines_of_one_template_share_no_secret(own, tmp_path):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda _: run(own, SEEN, *share), range(2)))
     listed = own.json("template", "ls")
-    assert [(t["state"], t["cpus"], t["memory_bytes"]) for t in listed] == [("ready", 1, 128 << 20)]
+    # The machine's, and from that one the image's, which has a disk.
+    assert [(t["state"], t["cpus"], t["memory_bytes"]) for t in listed] == [("ready", 1, 128 << 20)] * 2
     before = checksum(own)
-    assert len(before) == 3
+    assert len(before) == 3 + 4
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         results += pool.map(lambda _: run(own, SEEN + FREE, *share), range(MACHINES - 2))
     assert all("template" not in r.err for r in results), [r.err for r in results]
@@ -136,18 +156,20 @@ def test_what_is_broken_or_gone_is_made_again_and_cold_needs_none(own):
     assert run(own, "echo up", "--cold").out == "up\n"
     assert not templates(own).exists() and own.json("template", "ls") == []
     assert run(own, "echo up").out == "up\n"
-    (one,) = own.json("template", "ls")
-    memory = templates(own) / one["name"] / "memory"
-    os.chmod(memory, 0o600)
-    with open(memory, "r+b") as f:
-        f.truncate(4096)
-    assert [t["state"] for t in own.json("template", "ls")] == ["broken"]
-    r = run(own, "echo up")
-    assert r.out == "up\n" and "made anew" in r.err, r
-    assert [t["state"] for t in own.json("template", "ls")] == ["ready"]
+    one = key_of(own, 1)
+    for name in ("memory", "disk"):
+        os.chmod(one / name, 0o600)
+        with open(one / name, "r+b") as f:
+            f.truncate(4096)
+        assert sorted(t["state"] for t in own.json("template", "ls")) == ["broken", "ready"]
+        is_made_anew(own)
+    machine = key_of(own, 1, of_image=False)
+    os.chmod(machine / "memory", 0o600)
+    os.truncate(machine / "memory", 4096)
+    is_made_anew(own, of_image=False)
     # Whole, but not what QEMU can read: found out by trying. The container starts all the same.
-    state = templates(own) / one["name"] / "state"
-    record = templates(own) / one["name"] / "template.json"
+    state = one / "state"
+    record = one / "template.json"
     data = bytearray(state.read_bytes())
     data[len(data) // 2:] = bytes(len(data) - len(data) // 2)
     os.chmod(state, 0o600)
@@ -155,10 +177,11 @@ def test_what_is_broken_or_gone_is_made_again_and_cold_needs_none(own):
     known = json.loads(record.read_text())
     known["state_sha256"] = hashlib.sha256(data).hexdigest()
     record.write_text(json.dumps(known))
-    assert [t["state"] for t in own.json("template", "ls")] == ["ready"]
+    assert [t["state"] for t in own.json("template", "ls")] == ["ready"] * 2
     assert run(own, "echo up").out == "up\n"
-    assert own.json("template", "ls") == []
+    assert states(own) == {} and states(own, of_image=False) == {1: "ready"}
     assert own.json("template", "prune") == []
+    assert len(own.json("template", "prune", "--all")) == 1
     # No room to make one: said, and booted.
     templates(own).joinpath("lock").unlink()
     templates(own).rmdir()
@@ -175,30 +198,37 @@ def exchange(a, b):
 
 
 def test_what_was_exchanged_or_linked_is_made_anew(own):
-    """Two whole templates of one size, with what each holds given to the other, or their names."""
+    """Two whole templates of one size, with what each holds given to the other, or their names; an image's and those of machines."""
     assert run(own, "echo up").err == run(own, "echo up", cpus=2).err == ""
-    one, two = key_of(own, 1), key_of(own, 2)
-    exchange(one / "memory", two / "memory")
-    assert states(own) == {}
-    is_made_anew(own)
-    assert states(own) == {1: "ready"}
-    exchange(one, two)
-    assert states(own) == {}
-    is_made_anew(own, 2)
-    # Another's folder, by a link; it is not harmed.
-    ctrzlib.shutil.rmtree(one)
-    whole = checksum(own)
-    one.symlink_to(two)
-    assert states(own) == {2: "ready"}
-    is_made_anew(own)
-    assert whole.items() <= checksum(own).items()
-    os.link(one / "memory", own.root / "kept")
-    assert states(own) == {2: "ready"}
+    for of_image in (True, False):
+        one, two = key_of(own, 1, of_image), key_of(own, 2, of_image)
+        exchange(one / "memory", two / "memory")
+        assert states(own, of_image) == {}
+        is_made_anew(own, of_image=of_image)
+        assert states(own, of_image) == {1: "ready"}
+        exchange(one, two)
+        assert states(own, of_image) == {}
+        is_made_anew(own, 2, of_image)
+        # Another's folder, by a link; it is not harmed.
+        ctrzlib.shutil.rmtree(one)
+        whole = {name: sum_ for name, sum_ in checksum(own).items() if two.name in name}
+        one.symlink_to(two)
+        assert states(own, of_image) == {2: "ready"}
+        is_made_anew(own, of_image=of_image)
+        assert whole.items() <= checksum(own).items()
+        os.link(one / "memory", own.root / "kept")
+        assert states(own, of_image) == {2: "ready"}
+        (own.root / "kept").unlink()
+        is_made_anew(own, of_image=of_image)
+    # A machine's in the place of its image's, and the other way.
+    exchange(key_of(own, 1), key_of(own, 1, of_image=False))
+    assert 1 not in {**states(own), **states(own, of_image=False)}
 
 
 def test_what_holds_other_bytes_or_is_another_s_is_not_used(own):
     assert run(own, "echo up").err == ""
     folder = key_of(own, 1)
+    disk = (folder / "disk").stat()
     files = {name: (folder / name).read_bytes() for name in ("state", "template.json")}
     record = json.loads(files["template.json"])
 
@@ -214,17 +244,21 @@ def test_what_holds_other_bytes_or_is_another_s_is_not_used(own):
     for other in (b"", state[:-1], state + b"\0", state[:1000] + bytes([state[1000] ^ 1]) + state[1001:], bytes(65 << 20)):
         broken("state", other)
     for name, value in (("key", "0" * 16), ("key", None), ("memory_bytes", record["memory_bytes"] * 2), ("memory_bytes", -1), ("memory_inode", 1),
-                        ("memory_changed", "0.000000000"), ("state_sha256", "")):
+                        ("memory_changed", "0.000000000"), ("state_sha256", ""), ("disk_inode", disk.st_ino + 1), ("disk_bytes", 0),
+                        ("disk_changed", ""), ("image", "")):
         broken("template.json", json.dumps({**record, name: value}).encode())
     for other in (b"", b"{}", b"[]", files["template.json"][:-5], os.urandom(500), files["template.json"] + b" " * 100000, b"[" * 60000):
         broken("template.json", other)
-    for path in (folder, folder / "state", folder / "template.json", folder / "memory"):
+    for path in (folder, folder / "state", folder / "template.json", folder / "memory", folder / "disk"):
         mode = path.stat().st_mode & 0o777
         path.chmod(mode | 0o040)  # its group may read it
         assert states(own) == {}, path
         path.chmod(mode)
-        # The memory's file has another time of change now, and that is all that is known of it.
-        assert states(own) == ({} if path.name == "memory" else {1: "ready"}), path
+        # The file has another time of change now, and that is all that is known of these two.
+        if path.name in ("memory", "disk"):
+            assert states(own) == {}, path
+            is_made_anew(own)
+        assert states(own) == {1: "ready"}, path
     # What is in its place is none, whatever it is.
     ctrzlib.shutil.rmtree(folder)
     folder.write_text("no folder")
@@ -236,13 +270,15 @@ def test_what_holds_other_bytes_or_is_another_s_is_not_used(own):
 def test_what_another_user_owns_is_not_used(own):
     assert run(own, "echo up").err == ""
     folder = key_of(own, 1)
-    for path in (folder, folder / "state", folder / "template.json", folder / "memory"):
+    for path in (folder, folder / "state", folder / "template.json", folder / "memory", folder / "disk"):
         os.chown(path, 12345, 12345)
         assert states(own) == {}, path
-        if path.name != "memory":
-            os.chown(path, 0, 0)
-            assert states(own) == {1: "ready"}, path
-    is_made_anew(own)
+        if path.name in ("memory", "disk"):
+            is_made_anew(own)
+        os.chown(path, 0, 0)
+        if path.name in ("memory", "disk"):
+            is_made_anew(own)
+        assert states(own) == {1: "ready"}, path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system to fill takes root")
@@ -259,7 +295,7 @@ def test_a_full_disk_is_a_boot_and_leaves_nothing(own):
     finally:
         subprocess.run(["umount", templates(own)], check=True)
     assert run(own, "echo up").err == ""
-    assert [t["state"] for t in own.json("template", "ls")] == ["ready"]
+    assert [t["state"] for t in own.json("template", "ls")] == ["ready"] * 2
 
 
 def test_killed_at_any_moment_nothing_half_made_is_used(own):
@@ -289,10 +325,17 @@ def test_killed_at_any_moment_nothing_half_made_is_used(own):
     first.kill()
     first.wait()
     assert second.communicate(timeout=120) == ("up\n", "")
-    (one,) = own.json("template", "ls")
-    assert one["state"] == "ready"
-    assert sorted(p.name for p in templates(own).iterdir()) == [one["name"], "lock"]
-    assert [t["name"] for t in own.json("template", "prune", "--all")] == [one["name"]]
+    names = [t["name"] for t in own.json("template", "ls") if t["state"] == "ready"]
+    assert len(names) == 2 and sorted(p.name for p in templates(own).iterdir()) == [*names, "lock"]
+    # And so it is with an image's.
+    ctrzlib.shutil.rmtree(key_of(own, 1))
+    first = own.popen("run", "--rm", *SIZE, "1", ctrzlib.IMAGE, "true", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ctrzlib.wait_until("the image's template is begun", lambda: list(templates(own).glob("*.new/*/disk")), 120)
+    first.kill()
+    first.wait()
+    assert states(own) == {} and run(own, "echo up").err == "" and states(own) == {1: "ready"}
+    assert sorted(p.name for p in templates(own).iterdir()) == [*names, "lock"]
+    assert [t["name"] for t in own.json("template", "prune", "--all")] == names
     assert own.json("template", "ls") == []
 
 
@@ -311,3 +354,27 @@ def test_memory_that_a_restored_machine_frees_is_the_host_s_again(home, project)
         home.run("exec", "box", "--", "killall", "dd", "tail", cwd=project.path)
         p.wait()
     ctrzlib.wait_until("the host has it back", lambda: paid() < before + 60)
+
+
+def test_an_image_s_template_is_nobody_s(own, tmp_path):
+    """What one container writes, is named or is given, no other one sees."""
+    os.chmod(tmp_path, 0o755)
+    (tmp_path / "file").write_text("shared\n")
+    (tmp_path / "etc").mkdir()
+    assert run(own, "echo mine > /mine; echo mine > /etc/hosts; echo mine >> /etc/passwd; touch /dev/shm/mine; rm /bin/true",
+               "--name", "first").err == ""
+    before = checksum(own)
+    seen = run(own, "hostname; ls -d /mine /dev/shm/mine; cat /etc/hostname; grep -c mine /etc/hosts /etc/passwd; true; echo $?; cat /proc/1/comm",
+               "--name", "second")
+    assert seen.out == "second\nsecond\n/etc/hosts:0\n/etc/passwd:0\n0\nctrz-init\n", seen
+    assert run(own, "cat /proc/sys/kernel/hostname; cat /etc/resolv.conf | wc -l", "--network", "none", "--name", "third").out.startswith("third\n")
+    assert "shared" in run(own, "cat /mnt/file; grep localhost /etc/hosts", "--mount", f"{tmp_path}:/mnt").out
+    # What hides the files that the agent has open: they are written where they are seen.
+    assert "127.0.0.1" in run(own, "cat /etc/hosts", "--mount", f"{tmp_path}/etc:/etc:rw").out
+    assert "127.0.0.1" in (tmp_path / "etc" / "hosts").read_text()
+    # Without a network it is another machine.
+    assert len(states(own)) == 1 and before.items() <= checksum(own).items()
+    # No trace of the image is kept for longer than anybody asks for.
+    own.run("image", "rm", ctrzlib.IMAGE)
+    assert states(own) == {1: "stale"} and {t["image_disk"] != "" for t in own.json("template", "prune")} == {True}
+    assert states(own) == {} and states(own, of_image=False) == {1: "ready"}

@@ -28,6 +28,7 @@
 #include "vminitd/agent/syscalls.h"
 #include "vminitd/agent/sysctl.h"
 #include "vminitd/agent/sysfile.h"
+#include "vminitd/agent/warm.h"
 
 void container_init(struct container *c)
 {
@@ -37,6 +38,7 @@ void container_init(struct container *c)
 		.own_pid_ns = -1,
 		.first_pidfd = -1,
 		.init_fd = -1,
+		.name_fds = { -1, -1, -1 },
 	};
 }
 
@@ -102,14 +104,17 @@ static int set_processors(uint32_t count, struct error *err)
 
 int container_set_limits(struct container *c, const struct msg_limits *l, struct error *err)
 {
-	int r = cgroup_limit(l->memory_bytes, l->pids, err);
+	const struct msg_limits *old = &c->limits;
+	int r = 0;
 
-	if (r == 0 && c->is_set_up && l->shm_bytes != c->setup.limits.shm_bytes)
+	if (l->memory_bytes != old->memory_bytes || l->pids != old->pids)
+		r = cgroup_limit(l->memory_bytes, l->pids, err);
+	if (r == 0 && c->is_set_up && l->shm_bytes != old->shm_bytes)
 		r = dev_resize_shm(c->root.fd, l->shm_bytes, err);
-	if (r == 0)
+	if (r == 0 && l->cpus != old->cpus)
 		r = set_processors(l->cpus, err);
 	if (r == 0)
-		c->setup.limits = *l;
+		c->limits = *l;
 	return r;
 }
 
@@ -159,10 +164,32 @@ void container_drop_nic(struct container *c, const struct setup_nic *n)
 	memmove(known, known + 1, (--c->setup.nic_count - index) * sizeof(*known));
 }
 
-static int replace_text(struct container *c, const char *path, const struct buffer *text,
-			struct error *err)
+static const char *const name_files[CONTAINER_NAME_FILES] = { "/etc/resolv.conf", "/etc/hosts",
+							      "/etc/hostname" };
+
+/* A file that was rehearsed is open, and has its block: to write to it takes far less of the
+ * kernel. */
+static int write_text(struct container *c, size_t i, const struct buffer *text, struct error *err)
 {
-	return inroot_replace_file(c->root.fd, path, buffer_str(text), text->size, 0644, 0, 0, err);
+	AUTO_CLOSE int rehearsed = take_fd(&c->name_fds[i]);
+
+	if (rehearsed >= 0 && text->size > 0 && !root_has_mount_below(&c->root, "/etc"))
+		return fd_write_full(rehearsed, text->data, text->size, err);
+	return inroot_replace_file(c->root.fd, name_files[i], buffer_str(text), text->size, 0644, 0,
+				   0, err);
+}
+
+static int rehearse_names(struct container *c, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < CONTAINER_NAME_FILES; i++) {
+		r = inroot_replace_file(c->root.fd, name_files[i], "\n", 1, 0644, 0, 0, err);
+		if (r == 0)
+			c->name_fds[i] = sys_open_in_root(c->root.fd, name_files[i],
+							  O_WRONLY | O_NOFOLLOW, 0);
+	}
+	return r;
 }
 
 int container_write_names(struct container *c, const struct msg_names *n, struct error *err)
@@ -170,43 +197,16 @@ int container_write_names(struct container *c, const struct msg_names *n, struct
 	AUTO_BUFFER resolv = BUFFER_INIT;
 	AUTO_BUFFER hosts = BUFFER_INIT;
 	AUTO_BUFFER hostname = BUFFER_INIT;
+	const struct buffer *const texts[CONTAINER_NAME_FILES] = { &resolv, &hosts, &hostname };
 	const char *address = c->setup.nic_count > 0 ? c->setup.nics[0].address : "";
 	int r = names_resolv_conf(n, &resolv, err);
 
 	if (r == 0)
 		r = names_hosts(n, c->setup.hostname, address, &hosts, err);
-	if (r < 0)
-		return r;
-	buffer_printf(&hostname, "%s\n", c->setup.hostname);
-	r = replace_text(c, "/etc/resolv.conf", &resolv, err);
 	if (r == 0)
-		r = replace_text(c, "/etc/hosts", &hosts, err);
-	if (r == 0)
-		r = replace_text(c, "/etc/hostname", &hostname, err);
-	return r;
-}
-
-int container_set_up(struct container *c, struct msg_setup *s, struct error *err)
-{
-	/* Taken over first: what fails half way is still there to be taken down. */
-	c->setup = *s;
-	*s = (struct msg_setup){ 0 };
-	s = &c->setup;
-	int r = phase_after("clock and entropy",
-			    clock_and_entropy(s->unix_time_ns, s->entropy, s->entropy_size, err));
-	if (s->entropy_size > 0)
-		explicit_bzero(s->entropy, s->entropy_size);
-	if (r == 0)
-		r = root_build(&c->root, s, err);
-	if (r == 0)
-		r = phase_after("network", network_configure(s->nics, s->nic_count, err));
-	if (r == 0)
-		r = sysctls_set(s, SYSCTL_MACHINE, err);
-	if (r == 0)
-		r = phase_after("limits", container_set_limits(c, &s->limits, err));
-	if (r == 0)
-		r = phase_after("names", container_write_names(c, &s->names, err));
-	c->is_set_up = r == 0;
+		buffer_printf(&hostname, "%s\n", c->setup.hostname);
+	for (size_t i = 0; r == 0 && i < CONTAINER_NAME_FILES; i++)
+		r = write_text(c, i, texts[i], err);
 	return r;
 }
 
@@ -313,7 +313,7 @@ static pid_t fork_joined(struct container *c, enum spawn_failure *kind, struct e
 	return pid < 0 ? error_sys(err, "start a process in the container") : pid;
 }
 
-static pid_t start_init(struct container *c, const struct launch *l, enum spawn_failure *kind,
+static pid_t start_init(struct container *c, const struct msg_setup *s, enum spawn_failure *kind,
 			struct error *err)
 {
 	int pair[2];
@@ -323,9 +323,7 @@ static pid_t start_init(struct container *c, const struct launch *l, enum spawn_
 		return error_sys(err, "make a socket pair");
 	AUTO_CLOSE int ours = pair[0];
 	AUTO_CLOSE int theirs = pair[1];
-	struct launch init = {
-		.spawn = l->spawn, .report = theirs, .join_pidfd = -1, .setup = &c->setup
-	};
+	struct launch init = { .report = theirs, .join_pidfd = -1, .setup = s };
 	pid_t pid = fork_first(c, err);
 	if (pid == 0)
 		launch_init(&init);
@@ -349,7 +347,7 @@ pid_t container_fork(struct container *c, struct launch *l, enum spawn_failure *
 
 	*kind = SPAWN_SYSTEM;
 	if (first && c->setup.init) {
-		pid_t init = start_init(c, l, kind, err);
+		pid_t init = start_init(c, &c->setup, kind, err);
 		if (init < 0)
 			return init;
 		first = false;
@@ -375,4 +373,79 @@ void container_reaped(struct container *c, pid_t pid)
 	c->first = 0;
 	if (c->first_pidfd >= 0)
 		(void)close(take_fd(&c->first_pidfd));
+}
+
+int container_rehearse(struct container *c, const struct msg_setup *s, struct error *err)
+{
+	enum spawn_failure kind;
+
+	if (c->is_set_up || c->is_rehearsed || c->setup.hostname)
+		return error_set(err, E_CONFLICT, "there is a container already");
+	int r = clock_and_entropy(s->unix_time_ns, s->entropy, s->entropy_size, err);
+	if (r == 0)
+		r = root_build(&c->root, s, err);
+	if (r == 0)
+		r = rehearse_names(c, err);
+	if (r == 0 && start_init(c, s, &kind, err) < 0)
+		r = -(int)err->code;
+	if (r == 0)
+		warm_up(c->root.fd);
+	/* Whoever boots with a copy of the disk finds it whole. */
+	if (r == 0)
+		r = root_sync(&c->root, err);
+	c->is_rehearsed = r == 0;
+	return r;
+}
+
+/* As the init would say it of itself. */
+static int name_host(struct container *c, struct error *err)
+{
+	const char *name = c->setup.hostname;
+	AUTO_CLOSE int own = sys_pidfd_open(getpid());
+
+	if (own < 0 || setns(c->first_pidfd, CLONE_NEWUTS) < 0)
+		return error_sys(err, "join the container to name its host");
+	int r = sethostname(name, strlen(name)) < 0 ? error_sys(err, "set the host name '%s'", name)
+						    : 0;
+	if (setns(own, CLONE_NEWUTS) < 0)
+		return error_sys(err, "return from the container");
+	return r;
+}
+
+/* Of what was rehearsed only the host's name is still to be told; whoever wants more was to start
+ * from another template. */
+static int take_over(struct container *c, struct error *err)
+{
+	const struct msg_setup *s = &c->setup;
+
+	if (!setup_is_rehearsed(s) || c->first == 0)
+		return error_set(err, E_CONFLICT,
+				 "the machine was made ready for another container");
+	return name_host(c, err);
+}
+
+int container_set_up(struct container *c, struct msg_setup *s, struct error *err)
+{
+	/* Taken over first: what fails half way is still there to be taken down. */
+	c->setup = *s;
+	*s = (struct msg_setup){ 0 };
+	s = &c->setup;
+	int r = phase_after("clock and entropy",
+			    clock_and_entropy(s->unix_time_ns, s->entropy, s->entropy_size, err));
+	if (s->entropy_size > 0)
+		explicit_bzero(s->entropy, s->entropy_size);
+	if (r == 0)
+		r = root_build(&c->root, s, err);
+	if (r == 0 && c->is_rehearsed)
+		r = phase_after("take over", take_over(c, err));
+	if (r == 0)
+		r = phase_after("network", network_configure(s->nics, s->nic_count, err));
+	if (r == 0)
+		r = sysctls_set(s, SYSCTL_MACHINE, err);
+	if (r == 0)
+		r = phase_after("limits", container_set_limits(c, &s->limits, err));
+	if (r == 0)
+		r = phase_after("names", container_write_names(c, &s->names, err));
+	c->is_set_up = r == 0;
+	return r;
 }

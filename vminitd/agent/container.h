@@ -8,16 +8,21 @@
 #include "vminitd/agent/launch.h"
 #include "vminitd/agent/root.h"
 
+enum { CONTAINER_NAME_FILES = 3 }; /* resolv.conf and the like */
+
 struct container {
 	bool is_set_up, has_run;
+	bool is_rehearsed; /* root, /dev and an init are there; it is nobody's yet */
 	struct root root;
-	struct msg_setup setup; /* as sent; the entropy is wiped */
-	int cgroup_fd;          /* -1 = none */
+	struct msg_setup setup;   /* as sent; the entropy is wiped */
+	struct msg_limits limits; /* that are set; none at boot */
+	int cgroup_fd;            /* -1 = none */
 	int own_pid_ns;
-	pid_t first;          /* process 1 of its namespaces; 0 = none */
-	int first_pidfd;      /* -1 = none */
-	int init_fd;          /* says which signals the init was sent from inside; -1 = none */
-	struct buffer filter; /* of system calls, as sent; empty = none */
+	pid_t first;     /* process 1 of its namespaces; 0 = none */
+	int first_pidfd; /* -1 = none */
+	int init_fd;     /* says which signals the init was sent from inside; -1 = none */
+	int name_fds[CONTAINER_NAME_FILES]; /* rehearsed, to be written to once; -1 = none */
+	struct buffer filter;               /* of system calls, as sent; empty = none */
 };
 
 void container_init(struct container *c);
@@ -26,6 +31,16 @@ int container_prepare(struct container *c, struct error *err) MUST_CHECK;
 /** container_ready() - see root_ready() */
 int container_ready(struct container *c, const struct msg_setup *s, struct buffer *missing,
 		    struct error *err) MUST_CHECK;
+/**
+ * container_rehearse() - before the machine becomes a template: what is the same for every
+ * container of its image
+ * @s: disks, a time and entropy
+ *
+ * The root is mounted, and an init waits in namespaces of its own. Return: 0; -E_CONFLICT if there
+ * is a container already; another -code, and the machine is of no use
+ */
+int container_rehearse(struct container *c, const struct msg_setup *s,
+		       struct error *err) MUST_CHECK;
 /** container_set_up() - everything in @s, which is taken over */
 int container_set_up(struct container *c, struct msg_setup *s, struct error *err) MUST_CHECK;
 int container_write_names(struct container *c, const struct msg_names *n,

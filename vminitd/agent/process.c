@@ -469,7 +469,7 @@ static struct process *add_process(struct processes *ps, uint32_t stream, const 
 			       .is_main = s->is_main,
 			       .tty = s->tty,
 			       .report = -1,
-			       .oom_kills = stats_oom_kills() };
+			       .oom_kills = ps->has_begun ? stats_oom_kills() : 0 };
 	p->in = (struct input){ .fd = -1, .credit = CREDIT_RECEIVER_INIT };
 	for (int i = 0; i < 2; i++)
 		p->out[i] = (struct output){ .process = p,
@@ -478,6 +478,7 @@ static struct process *add_process(struct processes *ps, uint32_t stream, const 
 					     .credit = CREDIT_SENDER_INIT };
 	ps->list = p;
 	ps->count++;
+	ps->has_begun = true;
 	if (s->is_main)
 		ps->main = p;
 	return p;

@@ -15,6 +15,7 @@ struct processes {
 	struct container *container;
 	struct process *list;
 	size_t count;
+	bool has_begun;       /* one was started, or tried: there may be traces of it */
 	struct process *main; /* NULL = none runs */
 };
 

@@ -352,6 +352,17 @@ static int on_filter(struct agent *a, const struct frame *f, struct error *err)
 	return r;
 }
 
+static int on_prepare(struct agent *a, const struct frame *f, struct error *err)
+{
+	struct msg_setup m = { 0 };
+	int r = unpack_setup(f, &m, err);
+
+	if (r == 0)
+		r = container_rehearse(&a->container, &m, err);
+	msg_setup_release(&m);
+	return r;
+}
+
 static int on_write_file(struct agent *a, const struct frame *f, struct error *err)
 {
 	struct msg_write_file m = { 0 };
@@ -539,6 +550,9 @@ void agent_frame(struct agent *a, const struct frame *f)
 	case MSG_REHEARSE:
 		device_remember();
 		agent_answer(a, f->stream, network_rehearse(&err), &err);
+		break;
+	case MSG_PREPARE:
+		agent_answer(a, f->stream, on_prepare(a, f, &err), &err);
 		break;
 	case MSG_FILTER:
 		agent_answer(a, f->stream, on_filter(a, f, &err), &err);

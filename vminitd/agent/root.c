@@ -86,8 +86,10 @@ int root_ready(struct root *r, const struct msg_setup *s, struct buffer *missing
 {
 	char path[DEVICE_PATH_MAX];
 
+	/* With a root, it stands on those of its image. */
 	for (size_t i = 0; i < s->disk_count; i++)
-		if (!device_disk(s->disks[i].serial, s->disks[i].size_bytes, path))
+		if ((r->fd < 0 || s->disks[i].role == DISK_VOLUME) &&
+		    !device_disk(s->disks[i].serial, s->disks[i].size_bytes, path))
 			buffer_printf(missing, " disk '%s'", s->disks[i].serial);
 	for (size_t i = 0; i < s->nic_count; i++) {
 		const uint8_t *m = s->nics[i].mac;
@@ -215,6 +217,14 @@ static struct root_mount *find_mount(struct root *r, const char *target)
 		if (str_equal(r->mounts[i].target, target))
 			return &r->mounts[i];
 	return NULL;
+}
+
+bool root_has_mount_below(const struct root *r, const char *folder)
+{
+	for (size_t i = 0; i < r->mount_count; i++)
+		if (path_is_below(r->mounts[i].target, folder))
+			return true;
+	return false;
 }
 
 /* Bind @source (an O_PATH descriptor) onto @target inside the root. */
@@ -418,15 +428,22 @@ static int mount_dev(struct root *r, const struct msg_setup *s, struct error *er
 	return n < 0 ? n : dev_make_shm(r->fd, s->limits.shm_bytes, err);
 }
 
-int root_build(struct root *r, const struct msg_setup *s, struct error *err)
+static int mount_root(struct root *r, const struct msg_setup *s, struct error *err)
 {
 	AUTO_BUFFER lower = BUFFER_INIT;
 	int n = phase_after("mount the disks", mount_layers(r, s, &lower, err));
 
 	if (n == 0)
 		n = phase_after("overlay", mount_overlay(r, buffer_str(&lower), err));
-	if (n == 0)
-		n = phase_after("/dev", mount_dev(r, s, err));
+	return n < 0 ? n : phase_after("/dev", mount_dev(r, s, err));
+}
+
+int root_build(struct root *r, const struct msg_setup *s, struct error *err)
+{
+	int n = 0;
+
+	if (r->fd < 0)
+		n = mount_root(r, s, err);
 	if (n == 0)
 		n = phase_after("volumes and shares", mount_wanted(r, s, err));
 	return n;

@@ -34,7 +34,7 @@ struct root {
  */
 int root_ready(struct root *r, const struct msg_setup *s, struct buffer *missing,
 	       struct error *err) MUST_CHECK;
-/** root_build() - mount everything; after root_ready() */
+/** root_build() - mount everything that is not mounted yet; after root_ready() */
 int root_build(struct root *r, const struct msg_setup *s, struct error *err) MUST_CHECK;
 /** root_add_disk() - mount a volume. Return: 0, -E_NOT_FOUND if the disk is not there yet, another
  * -code */
@@ -47,6 +47,8 @@ int root_add_tmpfs(struct root *r, const struct setup_tmpfs *t, struct error *er
 int root_add_socket(struct root *r, int file, const char *target, struct error *err) MUST_CHECK;
 /** root_grow_disk() - let the file system of a mounted disk fill it. Return: as root_add_disk() */
 int root_grow_disk(struct root *r, const struct setup_disk *d, struct error *err) MUST_CHECK;
+/** root_has_mount_below() - whether something of ours is mounted on @folder or below it */
+bool root_has_mount_below(const struct root *r, const char *folder);
 /** root_detach() - unmount what root_add_*() put on @target, and what it showed if nothing else
  * shows that. Return: 0, -E_NOT_FOUND, -E_CONFLICT if it is in use */
 int root_detach(struct root *r, const char *target, struct error *err) MUST_CHECK;

@@ -482,6 +482,7 @@ const char *message_type_name(unsigned type)
 		{ MSG_PROBED, "probed" },
 		{ MSG_TRACE, "trace" },
 		{ MSG_REHEARSE, "rehearse" },
+		{ MSG_PREPARE, "prepare" },
 		{ MSG_TRACED, "traced" },
 		{ MSG_FILTER, "filter" },
 		{ MSG_ATTACH_SOCKET, "attach-socket" },
@@ -519,4 +520,10 @@ int spawn_failure_exit_code(enum spawn_failure kind)
 	if (kind == SPAWN_NOT_FOUND)
 		return 127;
 	return kind == SPAWN_NOT_EXECUTABLE ? 126 : 125;
+}
+
+bool setup_is_rehearsed(const struct msg_setup *s)
+{
+	return s->init && !s->read_only_root && !s->shows_system_paths && s->sysctl_count == 0 &&
+	       s->limits.shm_bytes == 0;
 }

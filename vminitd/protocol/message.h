@@ -86,6 +86,9 @@ enum msg_type {
 	MSG_TRACED = 63,     /* struct msg_traced */
 	MSG_REHEARSE = 97,   /* host, no payload: this machine becomes a template; do what needs no
 				container, and remember its devices. Answer MSG_DONE */
+	MSG_PREPARE = 98,    /* host: struct msg_setup, of which disks, time and entropy count: this
+				machine becomes the template of an image. Answer MSG_DONE or
+				MSG_ERROR */
 	MSG_FILTER = 60,     /* host: struct msg_filter; answer MSG_DONE or MSG_ERROR */
 	MSG_ATTACH_SOCKET = 61, /* host: struct setup_socket; answer MSG_DONE or MSG_ERROR */
 	MSG_CONNECT =
@@ -259,6 +262,10 @@ struct msg_setup {
 	uint32_t device_timeout_ms; /* how long devices may take to appear; 0 = 10 s */
 	bool shows_system_paths;    /* nothing of /proc and /sys is hidden or read-only */
 };
+
+/** setup_is_rehearsed() - whether a machine that was made ready with MSG_PREPARE can become this
+ * container: it has an init, a /dev/shm of the usual size, and a root like any other */
+bool setup_is_rehearsed(const struct msg_setup *s);
 
 struct spawn_rlimit {
 	uint32_t resource;   /* RLIMIT_* of the guest's architecture */

@@ -15,6 +15,7 @@ static struct json *template_json(const struct template_info *t)
 	json_set_string(o, "name", t->name);
 	json_set_string(o, "state", template_state_name(t->state));
 	json_set_string(o, "kernel", t->kernel);
+	json_set_string(o, "image_disk", t->image);
 	json_set_string(o, "accelerator", t->kvm ? "kvm" : "tcg");
 	json_set_int(o, "cpus", t->cpus);
 	json_set_int(o, "memory_bytes", (int64_t)t->memory_bytes);
@@ -33,10 +34,18 @@ static char *kernel_name(const char *path)
 	return path_basename(folder)[0] ? xstrdup(path_basename(folder)) : xstrdup(path);
 }
 
+/* The chain of layers that the image's disk is named by, as far as anybody reads it. */
+static char *image_id(const char *disk)
+{
+	enum { SHOWN = 12 };
+
+	return xasprintf("%.*s", SHOWN, path_basename(disk));
+}
+
 static int print_templates(const struct template_list *list, struct error *err)
 {
-	static const char *const headings[] = { "NAME",    "STATE", "CPUS",   "MEMORY",
-						"DEVICES", "SIZE",  "KERNEL", NULL };
+	static const char *const headings[] = { "NAME", "STATE",  "CPUS",  "MEMORY", "DEVICES",
+						"SIZE", "KERNEL", "IMAGE", NULL };
 	AUTO_TABLE t = { 0 };
 
 	table_init(&t, headings);
@@ -47,6 +56,7 @@ static int print_templates(const struct template_list *list, struct error *err)
 		AUTO_FREE char *cpus = xasprintf("%u", item->cpus);
 		AUTO_FREE char *devices = xasprintf("%u", item->devices);
 		AUTO_FREE char *kernel = kernel_name(item->kernel);
+		AUTO_FREE char *image = image_id(item->image);
 		bool is_known = item->state != TEMPLATE_BROKEN;
 		table_cell(&t, item->name);
 		table_cell(&t, template_state_name(item->state));
@@ -55,6 +65,7 @@ static int print_templates(const struct template_list *list, struct error *err)
 		table_cell(&t, is_known ? devices : NULL);
 		table_cell(&t, is_known ? size : NULL);
 		table_cell(&t, is_known ? kernel : NULL);
+		table_cell(&t, *item->image ? image : NULL);
 	}
 	return out_table(&t, err);
 }

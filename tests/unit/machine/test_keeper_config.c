@@ -23,8 +23,8 @@ static struct keeper_config example(void)
 	c->cpus = 3;
 	c->memory_bytes = 5ULL << 32;
 	c->disks = xcalloc(1, sizeof(*c->disks));
-	c->disks[c->disk_count++] =
-		(struct machine_disk){ xstrdup("upper"), xstrdup("/d/up \n\"per"), false };
+	c->disks[c->disk_count++] = (struct machine_disk){ .serial = xstrdup("upper"),
+							   .path = xstrdup("/d/up \n\"per") };
 	c->nics = xcalloc(1, sizeof(*c->nics));
 	c->nics[c->nic_count++] = (struct machine_nic){
 		xstrdup("net0"), xstrdup("/n"), { 0x52, 0x54, 0xff, 0xfe, 0x80, 0x01 }, 65520

@@ -31,20 +31,27 @@ static void write_file(const char *path, const char *text)
 }
 
 /* Two pages of memory, a hole's width apart, and a state. */
-static void write_template(const struct site *s)
+static void write_files(const struct site *s)
 {
 	AUTO_FREE char *memory = path_join(s->folder, TEMPLATE_MEMORY);
 	AUTO_FREE char *state = path_join(s->folder, TEMPLATE_STATE);
-	AUTO_ERROR err = ERROR_INIT;
 	AUTO_CLOSE int fd = -1;
 
-	assert_ok(err, dir_make(s->folder, 0700, &err));
 	fd = open(memory, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert_int_equal(ftruncate(fd, MEMORY), 0);
 	assert_int_equal(pwrite(fd, "first", 5, 0), 5);
 	assert_int_equal(pwrite(fd, "second", 6, MEMORY - PAGE), 6);
 	write_file(state, "the state");
-	assert_ok(err, template_write_record(s->folder, s->key, &s->config, &err));
+}
+
+static void write_template(const struct site *s)
+{
+	AUTO_ERROR err = ERROR_INIT;
+
+	assert_ok(err, dir_make(s->folder, 0700, &err));
+	write_files(s);
+	assert_ok(err,
+		  template_write_record(s->folder, s->key, &s->config, TEMPLATE_MACHINE, &err));
 }
 
 static void site_init(struct site *s)
@@ -65,7 +72,7 @@ static void site_init(struct site *s)
 							 .cpus = 2,
 							 .memory_bytes = MEMORY },
 					    .qemu = s->qemu };
-	assert_ok(err, template_key(&s->config, &s->key, &err));
+	assert_ok(err, template_key(&s->config, TEMPLATE_MACHINE, &s->key, &err));
 	s->folder = path_join(s->store, s->key);
 	assert_ok(err, dir_make(s->store, 0700, &err));
 	write_template(s);
@@ -87,7 +94,7 @@ static void assert_opens(const struct site *s)
 	AUTO_ERROR err = ERROR_INIT;
 	char text[10] = "";
 
-	assert_ok(err, template_open(s->store, &s->config, &t, &err));
+	assert_ok(err, template_open(s->store, &s->config, TEMPLATE_MACHINE, &t, &err));
 	assert_int_equal(t.memory_bytes, MEMORY);
 	assert_int_equal(read(t.state_fd, text, 9), 9);
 	assert_string_equal(text, "the state");
@@ -99,7 +106,8 @@ static void assert_refused(const struct site *s, enum error_code code, const cha
 	struct template t = TEMPLATE_INIT;
 	AUTO_ERROR err = ERROR_INIT;
 
-	assert_int_equal(template_open(s->store, &s->config, &t, &err), -(int)code);
+	assert_int_equal(template_open(s->store, &s->config, TEMPLATE_MACHINE, &t, &err),
+			 -(int)code);
 	assert_int_equal(t.memory_fd, -1);
 	assert_int_equal(t.state_fd, -1);
 	if (!strstr(error_message(&err), why))
@@ -153,7 +161,7 @@ TEST(another_kernel_program_size_or_argument_is_another_template)
 	assert_opens(&s);
 	write_file(s.initrd, "another initramfs");
 	assert_refused(&s, E_NOT_FOUND, "No such file");
-	assert_ok(err, template_key(&s.config, &key, &err));
+	assert_ok(err, template_key(&s.config, TEMPLATE_MACHINE, &key, &err));
 	assert_string_not_equal(key, s.key);
 	site_release(&s);
 }
@@ -306,12 +314,134 @@ TEST(pruning_takes_what_is_stale_and_with_all_the_rest)
 
 	free(s.key);
 	s.key = NULL;
-	assert_ok(err, template_key(&s.config, &s.key, &err));
+	assert_ok(err, template_key(&s.config, TEMPLATE_MACHINE, &s.key, &err));
 	free(s.folder);
 	s.folder = path_join(s.store, s.key);
 	write_template(&s);
 	assert_ok(err, template_prune(s.store, true, &list, &err));
 	assert_int_equal(list.count, 1);
+	template_list_release(&list);
+	assert_false(file_exists(s.folder));
+	site_release(&s);
+}
+
+/* A machine of an image, whose disk is @lower, with an empty one over it. */
+static void with_image(struct site *s, char *lower, char *upper, char *empty)
+{
+	static char image[] = "image", top[] = "upper";
+	static struct machine_disk disks[2];
+	static struct setup_disk roles[2];
+
+	disks[0] = (struct machine_disk){ .serial = image, .path = lower, .read_only = true };
+	disks[1] = (struct machine_disk){ .serial = top, .path = upper, .empty = empty };
+	roles[0] = (struct setup_disk){ .serial = image, .role = DISK_LOWER, .read_only = true };
+	roles[1] = (struct setup_disk){ .serial = top, .role = DISK_UPPER };
+	s->config.machine.disks = disks;
+	s->config.machine.disk_count = 2;
+	s->config.machine.setup =
+		(struct msg_setup){ .disks = roles, .disk_count = 2, .init = true };
+}
+
+TEST(an_image_s_suits_a_usual_container_with_an_empty_disk)
+{
+	char lower[] = "/l", upper[] = "/u", empty[] = "of 8 GiB", used[] = "";
+	struct site s = { 0 };
+	struct machine_config *m = &s.config.machine;
+
+	assert_true(template_suits(m, TEMPLATE_MACHINE));
+	assert_false(template_suits(m, TEMPLATE_IMAGE));
+	with_image(&s, lower, upper, empty);
+	assert_true(template_suits(m, TEMPLATE_IMAGE));
+	with_image(&s, lower, upper, used);
+	assert_false(template_suits(m, TEMPLATE_IMAGE));
+	with_image(&s, lower, upper, NULL);
+	assert_false(template_suits(m, TEMPLATE_IMAGE));
+	bool *const unusual[] = { &m->setup.read_only_root, &m->setup.shows_system_paths };
+	for (size_t i = 0; i < ARRAY_SIZE(unusual); i++) {
+		with_image(&s, lower, upper, empty);
+		*unusual[i] = true;
+		assert_false(template_suits(m, TEMPLATE_IMAGE));
+	}
+	with_image(&s, lower, upper, empty);
+	m->setup.init = false;
+	assert_false(template_suits(m, TEMPLATE_IMAGE));
+	with_image(&s, lower, upper, empty);
+	m->setup.limits.shm_bytes = 1 << 20;
+	assert_false(template_suits(m, TEMPLATE_IMAGE));
+	/* A second image below the root, or another disk in the seat. */
+	with_image(&s, lower, upper, empty);
+	m->setup.disks[1].role = DISK_LOWER;
+	assert_false(template_suits(m, TEMPLATE_IMAGE));
+	with_image(&s, lower, upper, empty);
+	m->setup.disks[0].serial = lower;
+	assert_false(template_suits(m, TEMPLATE_IMAGE));
+}
+
+static void make_disk(const char *path, const char *text, off_t size)
+{
+	write_file(path, text);
+	assert_int_equal(truncate(path, size), 0);
+}
+
+TEST(an_image_s_goes_with_its_disk_and_fills_the_writable_one)
+{
+	struct site s = { 0 };
+	struct template t = TEMPLATE_INIT;
+	struct template_list list = { 0 };
+	AUTO_ERROR err = ERROR_INIT;
+	char empty[] = "of 64 MiB", text[8] = "";
+	struct stat st;
+
+	site_init(&s);
+	AUTO_FREE char *lower = path_join(s.root, "lower");
+	AUTO_FREE char *upper = path_join(s.root, "upper");
+	AUTO_FREE char *key = NULL;
+	make_disk(lower, "an image", MEMORY);
+	make_disk(upper, "of no use", PAGE);
+	with_image(&s, lower, upper, empty);
+	assert_ok(err, template_key(&s.config, TEMPLATE_IMAGE, &key, &err));
+	AUTO_FREE char *folder = path_join(s.store, key);
+	AUTO_FREE char *disk = path_join(folder, TEMPLATE_DISK);
+	free(s.folder);
+	free(s.key);
+	s.folder = TAKE_PTR(folder);
+	s.key = TAKE_PTR(key);
+	assert_ok(err, dir_make(s.folder, 0700, &err));
+	make_disk(disk, "mounted", MEMORY);
+	write_files(&s);
+	assert_ok(err, template_write_record(s.folder, s.key, &s.config, TEMPLATE_IMAGE, &err));
+
+	assert_ok(err, template_open(s.store, &s.config, TEMPLATE_IMAGE, &t, &err));
+	assert_int_equal(t.kind, TEMPLATE_IMAGE);
+	assert_string_equal(t.key, s.key);
+	assert_ok(err, template_fill_disk(&t, upper, &err));
+	assert_int_equal(stat(upper, &st), 0);
+	assert_int_equal(st.st_size, MEMORY);
+	assert_true(st.st_blocks * 512 <= 16 * PAGE);
+	AUTO_CLOSE int fd = open(upper, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, text, 7), 7);
+	assert_string_equal(text, "mounted");
+	/* Nowhere to put it: what was there is as it was. */
+	AUTO_FREE char *inside = path_join(upper, "upper");
+	assert_true(template_fill_disk(&t, inside, &err) < 0);
+	error_clear(&err);
+	template_close(&t);
+
+	assert_ok(err, template_list(s.store, &list, &err));
+	assert_int_equal(list.count, 2);
+	for (size_t i = 0; i < list.count; i++)
+		if (str_equal(list.items[i].name, s.key)) {
+			assert_string_equal(list.items[i].image, lower);
+			assert_int_equal(list.items[i].state, TEMPLATE_READY);
+		}
+	template_list_release(&list);
+
+	/* Another disk of the same layers. */
+	make_disk(lower, "an image", MEMORY);
+	assert_error(err, E_NOT_FOUND, template_open(s.store, &s.config, TEMPLATE_IMAGE, &t, &err));
+	error_clear(&err);
+	assert_ok(err, template_prune(s.store, false, &list, &err));
+	assert_true(list.count >= 1);
 	template_list_release(&list);
 	assert_false(file_exists(s.folder));
 	site_release(&s);
@@ -328,7 +458,7 @@ TEST(what_cannot_be_made_leaves_nothing_and_is_not_tried_again_at_once)
 
 	site_init(&s);
 	assert_ok(err, dir_remove_tree(s.folder, &err));
-	assert_true(template_ensure(s.store, &s.config, &err) < 0);
+	assert_true(template_ensure(s.store, &s.config, TEMPLATE_MACHINE, &err) < 0);
 	why = xstrdup(error_message(&err));
 	error_clear(&err);
 	assert_ok(err, template_list(s.store, &list, &err));
@@ -336,7 +466,8 @@ TEST(what_cannot_be_made_leaves_nothing_and_is_not_tried_again_at_once)
 	template_list_release(&list);
 	failed = xasprintf("%s.failed", s.folder);
 	assert_true(file_exists(failed));
-	assert_int_equal(template_ensure(s.store, &s.config, &err), -E_UNAVAILABLE);
+	assert_int_equal(template_ensure(s.store, &s.config, TEMPLATE_MACHINE, &err),
+			 -E_UNAVAILABLE);
 	assert_string_equal(error_message(&err), why);
 	site_release(&s);
 }
