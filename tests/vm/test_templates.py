@@ -46,25 +46,9 @@ def templates(home):
     return home.root / "data" / "templates"
 
 
-def digest(path):
-    """Of a file's size and of what is in it; not of its holes, for a disk is large."""
-    found, at, size = hashlib.sha256(), 0, path.stat().st_size
-    with open(path, "rb") as f:
-        while at < size:
-            try:
-                at = os.lseek(f.fileno(), at, os.SEEK_DATA)
-            except OSError:
-                break
-            hole = os.lseek(f.fileno(), at, os.SEEK_HOLE)
-            found.update(b"%d %d" % (at, hole))
-            found.update(os.pread(f.fileno(), hole - at, at))
-            at = hole
-    return f"{size} {found.hexdigest()}"
-
-
 def checksum(home):
     """Of every byte of every template."""
-    return {str(p.relative_to(home.root)): digest(p) for p in sorted(templates(home).glob("*/*"))}
+    return {str(p.relative_to(home.root)): ctrzlib.digest_of(p) for p in sorted(templates(home).glob("*/*"))}
 
 
 SIZE = ("--memory", "128MiB", "--cpus")
