@@ -105,13 +105,16 @@ static int set_processors(uint32_t count, struct error *err)
 int container_set_limits(struct container *c, const struct msg_limits *l, struct error *err)
 {
 	const struct msg_limits *old = &c->limits;
+	bool is_live = c->is_set_up;
 	int r = 0;
 
-	if (l->memory_bytes != old->memory_bytes || l->pids != old->pids)
+	/* What a guest that has just come has anyway is not set again: that is code of its kernel
+	 * which would run once. */
+	if (is_live || l->memory_bytes != old->memory_bytes || l->pids != old->pids)
 		r = cgroup_limit(l->memory_bytes, l->pids, err);
-	if (r == 0 && c->is_set_up && l->shm_bytes != old->shm_bytes)
+	if (r == 0 && is_live && l->shm_bytes != old->shm_bytes)
 		r = dev_resize_shm(c->root.fd, l->shm_bytes, err);
-	if (r == 0 && l->cpus != old->cpus)
+	if (r == 0 && (is_live || l->cpus != old->cpus))
 		r = set_processors(l->cpus, err);
 	if (r == 0)
 		c->limits = *l;
