@@ -10,6 +10,7 @@ import ctrzlib
 
 # A job in the background of a shell ignores it, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # so is this one by nohup
 
 
 @pytest.fixture(scope="session")

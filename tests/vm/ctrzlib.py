@@ -201,7 +201,7 @@ class Home:
                 self.try_run("down", "-e", e["id"])
 
 
-def digest_of(path):
+def digest_of_sparse(path):
     """Of a file's size and of what is in it; not of its holes, for a disk is large."""
     found, at, size = hashlib.sha256(), 0, path.stat().st_size
     with open(path, "rb") as f:

@@ -48,7 +48,7 @@ def templates(home):
 
 def checksum(home):
     """Of every byte of every template."""
-    return {str(p.relative_to(home.root)): ctrzlib.digest_of(p) for p in sorted(templates(home).glob("*/*"))}
+    return {str(p.relative_to(home.root)): ctrzlib.digest_of_sparse(p) for p in sorted(templates(home).glob("*/*"))}
 
 
 SIZE = ("--memory", "128MiB", "--cpus")
