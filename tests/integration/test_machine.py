@@ -103,10 +103,13 @@ def test_kill_main_and_start_again_with_the_same_disk(machine):
     assert subprocess.run(["/sbin/e2fsck", "-fn", machine.upper], capture_output=True, check=False).returncode == 0
 
 
-# The guest's memory, on a tmpfs of the jail's own: all that QEMU can write to by name.
-GUEST_MEMORY = "/memory/ram"
+# The guest's memory and what it may get of more, on a tmpfs of the jail's own: all that QEMU can write to by name.
+GUEST_MEMORY = ("/memory/ram", "/memory/more")
+# One number of the host's, which QEMU looks for.
+HUGE_PAGE_SIZE = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 # What QEMU's root may hold: the program, its libraries, firmware, the kernel. Nothing of the host else.
-ALLOWED_FILES = [GUEST_MEMORY, r"/bin/qemu-system-x86_64", r"/boot/(vmlinux|initrd)", r"/firmware/[a-z0-9-]+\.bin", r"/lib(64)?/[^/]+\.so[.0-9]*",
+ALLOWED_FILES = [*GUEST_MEMORY, HUGE_PAGE_SIZE, r"/bin/qemu-system-x86_64", r"/boot/(vmlinux|initrd)", r"/firmware/[a-z0-9-]+\.bin",
+                 r"/lib(64)?/[^/]+\.so[.0-9]*",
                  r"/lib/qemu/accel-tcg-x86_64\.so", r"/dev/kvm"]
 
 
@@ -119,13 +122,14 @@ def test_the_jail_holds_what_qemu_needs_and_no_more(machine, folder):
     bad = [f for f in files if not any(re.fullmatch(p, f) for p in ALLOWED_FILES)]
     assert files and not bad, bad
     room = os.statvfs(root / "memory")
-    assert room.f_blocks * room.f_frsize <= os.stat(root / "memory/ram").st_size + (1 << 20), "no room for more than the memory"
+    sizes = sum(os.stat(root / f[1:]).st_size for f in GUEST_MEMORY)
+    assert room.f_blocks * room.f_frsize <= sizes + (1 << 20), "no room for more than the memory"
     assert os.stat(root / "memory").st_dev != os.stat(root).st_dev
     for f in files:
-        if f not in ("/dev/kvm", GUEST_MEMORY):
+        if f not in ("/dev/kvm", *GUEST_MEMORY):
             with pytest.raises(OSError):
                 os.close(os.open(str(root) + f, os.O_WRONLY))
-    kinds = [r"socket:\[\d+\]", r"pipe:\[\d+\]", r"anon_inode:\S+", GUEST_MEMORY, "/null",
+    kinds = [r"socket:\[\d+\]", r"pipe:\[\d+\]", r"anon_inode:\S+", *GUEST_MEMORY, "/null",
              re.escape(str(machinelib.lower_disk())), re.escape(str(machine.upper)), re.escape(str(folder / "run/vm.lock")),
              r"/dev/kvm"]
     targets = [os.readlink(fd) for fd in (proc / "fd").iterdir()]
