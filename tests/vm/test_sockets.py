@@ -164,6 +164,8 @@ def test_sockets(home, project, tmp_path):
     assert "is a file, not a socket" in home.fail("up", cwd=project.path, code=3).err and out.read_text() == "mine"
     out.unlink()
     home.run("up", cwd=project.path, timeout=300)
+    # Its process was started anew with each change.
+    ctrzlib.wait_until("the inner service listens again", lambda: home.run("logs", "-e", "socks").out.count("listening") == 3)
     assert echoed(out, b"again")[-3:] == b"bye"
     home.env["SSH_AUTH_SOCK"] = ""
     assert "SSH_AUTH_SOCK is not set" in home.fail("restart", "-e", "socks", code=1).err
