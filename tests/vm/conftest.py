@@ -35,3 +35,14 @@ def project(tmp_path):
     """A folder for a spec and its files, readable by everybody as a checkout is."""
     os.chmod(tmp_path, 0o755)
     return ctrzlib.Project(tmp_path)
+
+
+@pytest.fixture(params=["debian", "own"])
+def kernel(request, home):
+    """The kernel that the machines of a home boot: once Debian's, once ctrz's own, where CTRZ_TEST_KERNEL names it."""
+    if request.param == "own":
+        vmlinux = os.environ.get("CTRZ_TEST_KERNEL")
+        if not vmlinux:
+            pytest.skip("no kernel of ctrz's own was built here: ./dev kernel")
+        home.run("kernel", "use", home.json("kernel", "install", vmlinux)["name"])
+    return request.param

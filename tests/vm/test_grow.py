@@ -27,16 +27,6 @@ START_MIB, MORE_MIB = 128, 384
 FILL_MIB = 160  # more than a machine of that start has
 
 
-@pytest.fixture(params=["debian", "own"])
-def kernel(request, home):
-    if request.param == "own":
-        vmlinux = os.environ.get("CTRZ_TEST_KERNEL")
-        if not vmlinux:
-            pytest.skip("no kernel of ctrz's own was built here: ./dev kernel")
-        home.run("kernel", "use", home.json("kernel", "install", vmlinux)["name"])
-    return request.param
-
-
 def wait_for_change(home):
     [log] = home.root.rglob("keeper.log")
     ctrzlib.wait_until("the change has begun", lambda: "changing in place" in log.read_text(encoding="utf-8"))

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The same machine on Debian's kernel and on ctrz's own: what containers need is there, devices come while it runs, and memory the
 guest has freed is the host's again. CTRZ_TEST_KERNEL names the vmlinux that `./dev kernel` built; a build takes too long for a test."""
-import os
 import pathlib
 
 import ctrzlib
-import pytest
 
 SPEC = """
 name: kernels
@@ -31,16 +29,6 @@ def host_mib(home):
     [qemu] = [p for p in ctrzlib.processes_of(home).values() if p.name.startswith("qemu")]
     status = pathlib.Path("/proc", str(qemu.pid), "status").read_text(encoding="utf-8")
     return int(status.split("VmRSS:")[1].split()[0]) >> 10
-
-
-@pytest.fixture(params=["debian", "own"])
-def kernel(request, home):
-    if request.param == "own":
-        vmlinux = os.environ.get("CTRZ_TEST_KERNEL")
-        if not vmlinux:
-            pytest.skip("no kernel of ctrz's own was built here: ./dev kernel")
-        home.run("kernel", "use", home.json("kernel", "install", vmlinux)["name"])
-    return request.param
 
 
 def test_machine(home, project, kernel):
