@@ -13,11 +13,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -27,13 +27,13 @@
 #include "orchestrator/apply/actions.h"
 #include "orchestrator/apply/translate.h"
 #include "orchestrator/state/env_store.h"
+#include "runtime/machine/keeper_lock.h"
 
 #define NETWORK "default"
 
 enum {
 	NAME_LENGTH = 2 * (RUN_ID_SIZE - 1) + 1, /* of a run's folder */
-	TIDY_MS = 10,
-	TIDY_TRIES = 1000,
+	TIDY_MS = 10 * 1000,
 };
 
 struct run_once {
@@ -99,8 +99,12 @@ int run_tidy_main(int argc, char **argv)
 		return EXIT_FAILURE;
 	AUTO_FREE char *parent = runs_dir(&paths);
 	AUTO_FREE char *lock = xasprintf("%s/%s/lock", parent, argv[1]);
-	for (int left = TIDY_TRIES; left > 0 && lock_is_held(lock); left--)
-		(void)poll(NULL, 0, TIDY_MS);
+	int fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0) {
+		/* Only waited for: sweep_one() finds out for itself whose it is. */
+		(void)lock_within(fd, LOCK_EX, TIDY_MS);
+		(void)close(fd);
+	}
 	sweep_one(&paths, argv[1]);
 	host_paths_release(&paths);
 	return EXIT_SUCCESS;

@@ -2,10 +2,12 @@
 /* Reading ahead. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "vminitd/agent/search.h"
 #include "vminitd/agent/syscalls.h"
 #include "vminitd/agent/warm.h"
 
@@ -24,11 +26,6 @@ static const char *const files[] = {
 	"/lib64/libc.so.6",
 	"/lib/ld-musl-x86_64.so.1",
 	"/usr/lib/libc.so.6",
-};
-
-/* Where programs are looked for. */
-static const char *const folders[] = {
-	"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin",
 };
 
 static void read_file(int root, const char *path)
@@ -57,8 +54,10 @@ static void read_folder(int root, const char *path)
 
 void warm_up(int root)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
-		read_folder(root, folders[i]);
+	char folders[] = SEARCH_PATH_DEFAULT, *rest = NULL;
+
+	for (char *f = strtok_r(folders, ":", &rest); f; f = strtok_r(NULL, ":", &rest))
+		read_folder(root, f);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		read_file(root, files[i]);
 }
