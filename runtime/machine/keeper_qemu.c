@@ -52,10 +52,6 @@ static const struct wanted_file wanted_files[] = {
 	  .optional = true },
 };
 
-/* Without it QEMU warns of a virtio-mem device. What it holds makes no difference, and its time is
- * that of the first look at it. */
-#define HUGE_PAGE_SIZE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
-
 static int list_files(const struct keeper_config *c, struct jail_file *files, size_t *ret_count,
 		      struct error *err)
 {
@@ -79,8 +75,6 @@ static int list_files(const struct keeper_config *c, struct jail_file *files, si
 		if (found)
 			files[n++] = (struct jail_file){ found, w->target, w->is_library };
 	}
-	if (file_exists(HUGE_PAGE_SIZE))
-		files[n++] = (struct jail_file){ HUGE_PAGE_SIZE, HUGE_PAGE_SIZE, false };
 	*ret_count = n;
 	return 0;
 }
@@ -246,11 +240,13 @@ int qemu_identity(const struct keeper_config *c, struct buffer *out, struct erro
 	for (size_t i = 0; i < argv.count; i++)
 		buffer_printf(out, "%s\n", argv.items[i]);
 	for (size_t i = 0; i < file_count; i++)
-		if (!str_equal(files[i].target, HUGE_PAGE_SIZE) &&
-		    identify_file(files[i].source, files[i].target, out, err) < 0)
+		if (identify_file(files[i].source, files[i].target, out, err) < 0)
 			return -(int)err->code;
 	return 0;
 }
+
+/* Without it QEMU warns of a virtio-mem device. A template does not depend on it. */
+#define HUGE_PAGE_SIZE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 
 static int spawn(const struct keeper_config *c, const struct qemu_command *command,
 		 const struct inherited *in, struct qemu_process *q, struct error *err)
@@ -266,6 +262,8 @@ static int spawn(const struct keeper_config *c, const struct qemu_command *comma
 	if (dir_make(root, 0700, err) < 0 || list_files(c, files, &file_count, err) < 0 ||
 	    qemu_command_build(command, &argv, err) < 0)
 		return -(int)err->code;
+	if (file_exists(HUGE_PAGE_SIZE))
+		files[file_count++] = (struct jail_file){ HUGE_PAGE_SIZE, HUGE_PAGE_SIZE, false };
 	struct jail j = {
 		.mount_point = root,
 		.program = c->qemu,

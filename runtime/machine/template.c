@@ -162,43 +162,62 @@ static struct json *seats_json(const struct machine_config *m)
 	return o;
 }
 
-/* What the kernel says of a file that is too large to be read each time. */
-static int note_file(int dir, const char *name, struct json *o, uint64_t *bytes, struct error *err)
+/* A file that is too large to be read each time: what the kernel says of it is put into @facts.
+ * Return: its descriptor, or -code */
+static int open_and_note(int dir, const char *name, struct json *facts, struct stat *st,
+			 struct error *err)
 {
+	AUTO_FREE char *bytes_key = xasprintf("%s_bytes", name);
 	AUTO_FREE char *inode_key = xasprintf("%s_inode", name);
 	AUTO_FREE char *changed_key = xasprintf("%s_changed", name);
-	AUTO_FREE char *bytes_key = xasprintf("%s_bytes", name);
-	struct stat st;
-	AUTO_CLOSE int fd = open_ours(dir, name, &st, err);
+	int fd = open_ours(dir, name, st, err);
 
 	if (fd < 0)
 		return fd;
-	AUTO_FREE char *changed = change_time(&st);
-	json_set_int(o, bytes_key, (int64_t)st.st_size);
-	json_set_int(o, inode_key, (int64_t)st.st_ino);
-	json_set_string(o, changed_key, changed);
+	AUTO_FREE char *changed = change_time(st);
+	json_set_int(facts, bytes_key, (int64_t)st->st_size);
+	json_set_int(facts, inode_key, (int64_t)st->st_ino);
+	json_set_string(facts, changed_key, changed);
+	return fd;
+}
+
+/* Also adds to @bytes what it takes of the disk. */
+static int note_file(int dir, const char *name, struct json *o, uint64_t *bytes, struct error *err)
+{
+	struct stat st;
+	AUTO_CLOSE int fd = open_and_note(dir, name, o, &st, err);
+
+	if (fd < 0)
+		return fd;
 	*bytes += (uint64_t)st.st_blocks * 512;
 	return 0;
+}
+
+static bool are_noted(const struct json *o, struct json *facts)
+{
+	for (void *i = json_iter(facts); i; i = json_iter_next(facts, i)) {
+		const struct json *noted = json_member(o, json_iter_key(i));
+		AUTO_FREE char *then = noted ? json_text(noted) : NULL;
+		AUTO_FREE char *now = json_text(json_iter_value(i));
+		if (!str_equal(then, now))
+			return false;
+	}
+	return true;
 }
 
 /* Return: the descriptor of a file that is as it was noted, or -code */
 static int open_noted(int dir, const char *name, const struct json *o, uint64_t *ret_bytes,
 		      struct error *err)
 {
-	AUTO_FREE char *inode_key = xasprintf("%s_inode", name);
-	AUTO_FREE char *changed_key = xasprintf("%s_changed", name);
-	AUTO_FREE char *bytes_key = xasprintf("%s_bytes", name);
+	AUTO_JSON facts = json_new_object();
 	struct stat st;
-	AUTO_CLOSE int fd = open_ours(dir, name, &st, err);
+	AUTO_CLOSE int fd = open_and_note(dir, name, facts, &st, err);
 
 	if (fd < 0)
 		return fd;
-	AUTO_FREE char *changed = change_time(&st);
-	*ret_bytes = json_u64(o, bytes_key, 0);
-	if ((uint64_t)st.st_size != *ret_bytes ||
-	    (uint64_t)st.st_ino != json_u64(o, inode_key, 0) ||
-	    !str_equal(changed, json_str(o, changed_key, "")))
+	if (!are_noted(o, facts))
 		return error_set(err, E_INTEGRITY, "its %s is not the one that was saved", name);
+	*ret_bytes = (uint64_t)st.st_size;
 	return take_fd(&fd);
 }
 

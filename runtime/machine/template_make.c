@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "runtime/machine/keeper_call.h"
 #include "runtime/machine/keeper_qemu.h"
 #include "runtime/machine/keeper_vm.h"
 #include "runtime/machine/memory_copy.h"
@@ -110,17 +111,16 @@ static void on_hello(struct making *m, const struct frame *f)
 
 static void on_refused(struct making *m, const struct frame *f)
 {
-	struct msg_error said = { 0 };
 	AUTO_ERROR err = ERROR_INIT;
 
-	if (f->type != MSG_ERROR || msg_error_unpack(f->payload, f->size, &said, &err) < 0) {
+	if (f->type != MSG_ERROR) {
 		end(m, E_INTEGRITY, "its agent answers with what is none");
 		return;
 	}
-	AUTO_FREE char *text = text_escaped(said.text);
+	(void)keeper_error(f, &err);
+	AUTO_FREE char *text = text_escaped(error_message(&err));
 	AUTO_FREE char *why = xasprintf("its agent cannot make itself ready: %s", text);
-	end(m, E_INTERNAL, why);
-	msg_error_release(&said);
+	end(m, err.code, why);
 }
 
 static void on_rehearsed(struct making *m, const struct frame *f)
@@ -212,19 +212,28 @@ static int seal(int fd, struct error *err)
 	return 0;
 }
 
-static int save_memory(const struct making *m, const char *folder, uint64_t size, struct error *err)
+/* Return: the descriptor of a sparse copy, or -code */
+static int create_copy(int from, uint64_t size, const char *folder, const char *name,
+		       struct error *err)
 {
-	AUTO_CLOSE int fd = create(folder, TEMPLATE_MEMORY, err);
+	AUTO_CLOSE int fd = create(folder, name, err);
 
 	if (fd < 0)
 		return fd;
 	if (ftruncate(fd, (off_t)size) < 0)
-		return error_sys(err, "size a template's memory");
-	int64_t bytes = memory_copy(vm_memory_fd(m->vm), fd, size, err);
+		return error_sys(err, "size a template's %s", name);
+	int64_t bytes = memory_copy(from, fd, size, err);
 	if (bytes < 0)
 		return -(int)err->code;
-	log_debug("a template's memory holds %lld bytes", (long long)bytes);
-	return seal(fd, err);
+	log_debug("a template's %s holds %lld bytes", name, (long long)bytes);
+	return take_fd(&fd);
+}
+
+static int save_memory(const struct making *m, const char *folder, uint64_t size, struct error *err)
+{
+	AUTO_CLOSE int fd = create_copy(vm_memory_fd(m->vm), size, folder, TEMPLATE_MEMORY, err);
+
+	return fd < 0 ? fd : seal(fd, err);
 }
 
 /* A copy of an empty disk, which the machine will have mounted. */
@@ -235,12 +244,8 @@ static int copy_disk(const char *from, const char *folder, struct error *err)
 
 	if (source < 0 || fstat(source, &st) < 0)
 		return error_sys(err, "open '%s'", from);
-	AUTO_CLOSE int fd = create(folder, TEMPLATE_DISK, err);
-	if (fd < 0)
-		return fd;
-	if (ftruncate(fd, st.st_size) < 0)
-		return error_sys(err, "size a template's disk");
-	return memory_copy(source, fd, (uint64_t)st.st_size, err) < 0 ? -(int)err->code : 0;
+	AUTO_CLOSE int fd = create_copy(source, (uint64_t)st.st_size, folder, TEMPLATE_DISK, err);
+	return fd < 0 ? fd : 0;
 }
 
 static int seal_disk(const char *folder, struct error *err)
