@@ -97,6 +97,9 @@ int run_tidy_main(int argc, char **argv)
 
 	if (argc < 2 || host_paths_init(&paths, &err) < 0)
 		return EXIT_FAILURE;
+	/* Held, so that it goes in the end: the command that would have removed it cannot. */
+	if (host_paths_make(&paths, &err) < 0)
+		error_ignore(&err, "hold the run folder");
 	AUTO_FREE char *parent = runs_dir(&paths);
 	AUTO_FREE char *lock = xasprintf("%s/%s/lock", parent, argv[1]);
 	int fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
