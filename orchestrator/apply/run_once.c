@@ -13,11 +13,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -27,7 +28,6 @@
 #include "orchestrator/apply/actions.h"
 #include "orchestrator/apply/translate.h"
 #include "orchestrator/state/env_store.h"
-#include "runtime/machine/keeper_lock.h"
 
 #define NETWORK "default"
 
@@ -90,33 +90,40 @@ static void sweep(const struct host_paths *paths)
 		sweep_one(paths, e->d_name);
 }
 
+/* Until a command is gone, and with it what it holds. */
+static void await_command(const char *number)
+{
+	uint64_t pid = 0;
+	AUTO_CLOSE int fd = parse_u64(number, INT32_MAX, &pid)
+				    ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0)
+				    : -1;
+	struct pollfd end = { .fd = fd, .events = POLLIN };
+
+	if (fd >= 0)
+		(void)poll(&end, 1, TIDY_MS);
+}
+
 int run_tidy_main(int argc, char **argv)
 {
 	struct host_paths paths = { 0 };
 	AUTO_ERROR err = ERROR_INIT;
 
-	if (argc < 2 || host_paths_init(&paths, &err) < 0)
+	if (argc < 3 || host_paths_init(&paths, &err) < 0)
 		return EXIT_FAILURE;
 	/* Held, so that it goes in the end: the command that would have removed it cannot. */
 	if (host_paths_make(&paths, &err) < 0)
 		error_ignore(&err, "hold the run folder");
-	AUTO_FREE char *parent = runs_dir(&paths);
-	AUTO_FREE char *lock = xasprintf("%s/%s/lock", parent, argv[1]);
-	int fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0) {
-		/* Only waited for: sweep_one() finds out for itself whose it is. */
-		(void)lock_within(fd, LOCK_EX, TIDY_MS);
-		(void)close(fd);
-	}
-	sweep_one(&paths, argv[1]);
+	await_command(argv[1]);
+	sweep_one(&paths, argv[2]);
 	host_paths_release(&paths);
 	return EXIT_SUCCESS;
 }
 
-/* What the handler needs: the name of the run's folder, and what was there before it. */
+/* What the handler needs: who we are, the name of the run's folder, and what was there before it.
+ */
 static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
 static struct sigaction handled[ARRAY_SIZE(ending)];
-static char tidied[NAME_LENGTH + 1];
+static char owner[12], tidied[NAME_LENGTH + 1];
 
 static void handle_none(void)
 {
@@ -129,7 +136,7 @@ static void handle_none(void)
 static void on_ending(int sig)
 {
 	char program[] = "/proc/self/exe", helper[] = "__tidy";
-	char *argv[] = { program, helper, tidied, NULL };
+	char *argv[] = { program, helper, owner, tidied, NULL };
 	sigset_t none;
 
 	(void)sigemptyset(&none);
@@ -153,6 +160,7 @@ static void handle_ending(const char *name)
 
 	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
 		(void)sigaddset(&now.sa_mask, ending[i]);
+	(void)snprintf(owner, sizeof(owner), "%d", getpid());
 	(void)snprintf(tidied, sizeof(tidied), "%s", name);
 	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
 		if (sigaction(ending[i], NULL, &handled[i]) == 0 &&

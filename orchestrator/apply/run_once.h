@@ -35,8 +35,8 @@ int run_once_start(const struct run_once_options *o, struct run_once **ret, int 
  * @r */
 void run_once_end(struct run_once *r);
 
-/** run_tidy_main() - the hidden command "ctrz __tidy NAME": remove what the run NAME left, which is
- * about to end */
+/** run_tidy_main() - the hidden command "ctrz __tidy PID NAME": remove what the run NAME left,
+ * whose command PID is about to end */
 int run_tidy_main(int argc, char **argv);
 
 #endif
